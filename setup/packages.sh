@@ -99,17 +99,16 @@ install_packages() {
 apt_install() {
     set -eu
     export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-    local major=$1 log
+    local major=$1
     shift
-    log=$(mktemp)
     saved=$(mktemp -d)
-    trap 'restore_clusters; rm -rf "$log" "$saved"' EXIT
+    trap 'restore_clusters; rm -rf "$saved"' EXIT
     without_new_cluster "$major" "$@"
     {
         apt-get -q update &&
             apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 install "$@"
-    } >"$log" 2>&1 || {
-        cat "$log" >&2
+    } >"$saved/log" 2>&1 || {
+        cat "$saved/log" >&2
         return 1
     }
 }
@@ -135,6 +134,7 @@ restore_clusters() {
         cp -a "$saved/createcluster.conf" "$conf"
     elif [ -e "$packaged" ]; then
         cp "$packaged" "$conf"
+        rm -f "$conf.ucf-dist"
     else
         rm -f "$conf"
     fi

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Who runs: programs that we wait for, services in the background, and how all of them end.
-# Only processes that were started here are ever ended: those in $work/pids, and those
-# whose program lies in $work, where nobody else's does.
+# Only what was started here is ever ended: the groups in $work/pids, and processes whose
+# program lies in $work, where nobody else's does.
 
 # The parts of a command that run beside it.
 background=()
@@ -13,10 +13,10 @@ in_background() {
 }
 
 # Runs a program as the worker, in a session of its own, and waits for it. A signal to us
-# is taken at once, not when the program ends.
+# is taken at once, not when the program ends. It reads the file $input, if there is one.
 attend() {
     local pid status=0
-    setsid "${worker[@]}" "$@" </dev/null &
+    setsid "${worker[@]}" "$@" <"${input:-/dev/null}" &
     pid=$!
     : >"$work/pids/$pid"
     wait "$pid" || status=$?
@@ -25,13 +25,13 @@ attend() {
 }
 
 # Starts a program as the worker that goes on in the background: its name, its command line.
-# Its output goes to a log. Sets $service to its process id.
+# Its output goes to a log.
 start_service() {
     local name=$1
     shift
     setsid "${worker[@]}" "$@" </dev/null >"$work/log/$name.log" 2>&1 &
-    service=$!
-    disown "$service"
+    : >"$work/pids/$!"
+    disown
 }
 
 # Waits until a command succeeds: for how many seconds at most, the command.
@@ -50,16 +50,19 @@ our_processes() {
         cut -d / -f 3
 }
 
-# Those of them that are not PostgreSQL's.
-our_clients() {
-    find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' -lname "$work/*" ! -lname '*/postgres*' \
-        2>/dev/null | cut -d / -f 3
+# The first process of every cluster in our folder that is alive.
+our_servers() {
+    local pid
+    find "$work" -name postmaster.pid -exec head -n 1 {} \; 2>/dev/null |
+        while read -r pid; do
+            ! is_ours "$pid" || printf '%s\n' "$pid"
+        done
 }
 
-# The servers among them: every cluster in our folder names its first process.
-our_servers() {
-    find "$work" -name postmaster.pid -exec head -n 1 {} \; 2>/dev/null |
-        grep -xF -e "$(our_processes)" || :
+# Is that process alive and ours? Where there is no /proc to tell, a live one counts as ours.
+is_ours() {
+    kill -0 "$1" 2>/dev/null || return
+    [ ! -e /proc/self ] || [[ $(readlink "/proc/$1/exe") == "$work"/* ]]
 }
 
 # Does a command print nothing?
@@ -75,22 +78,26 @@ signal() {
     done
 }
 
-# Ends everything that was started here: what we wait for, then clients, then servers.
+# Ends everything that was started here: ourselves elsewhere, what we wait for and services,
+# servers, and what any of them may have left.
 end_processes() {
     local entry
     [ ${#background[@]} -eq 0 ] || kill "${background[@]}" 2>/dev/null || :
     for entry in "$work"/pids/*; do
         [ ! -e "$entry" ] || end_group "${entry##*/}"
     done
-    signal TERM our_clients
-    wait_until 5 prints_nothing our_clients || signal KILL our_clients
-    signal INT our_servers
-    wait_until 15 prints_nothing our_processes && return 0
-    signal QUIT our_servers
-    wait_until 5 prints_nothing our_processes || signal KILL our_processes
+    end_those our_servers INT QUIT
+    end_those our_processes TERM KILL
 }
 
-# Ends a program that was attended and what it started.
+# Ends the processes that a command prints: by one signal, and by another if that is no use.
+end_those() {
+    signal "$2" "$1"
+    wait_until 10 prints_nothing "$1" || signal "$3" "$1"
+    wait_until 5 prints_nothing "$1" || :
+}
+
+# Ends a process group that was started here.
 end_group() {
     kill -TERM -- "-$1" 2>/dev/null || return 0
     wait_until 5 group_is_gone "$1" || kill -KILL -- "-$1" 2>/dev/null || :

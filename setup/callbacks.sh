@@ -1,0 +1,24 @@
+# shellcheck shell=bash
+# What carries the callbacks of a cluster: the listener, the receiver, and the key they share.
+
+# Makes the file with the key that signs callbacks to any host.
+make_signing_keys() {
+    keys=$work/keys
+    (umask 027 && printf '* whsec_%s\n' "$(head -c 32 /dev/urandom | base64)" >"$keys")
+    [ "$(id -u)" -ne 0 ] || chgrp postgres "$keys"
+}
+
+# Starts the receiver on a free port of its own; sets $receiver_url and $receipts, the file of
+# what it got.
+start_receiver() {
+    receipts=$work/tmp/receipts
+    start_service receiver "$receiver" --port 0 --signing-keys "$keys" --log "$receipts"
+    wait_until 10 grep -q '^listening' "$work/log/receiver.log" || return
+    receiver_url=http://127.0.0.1:$(grep -oE '[0-9]+$' "$work/log/receiver.log" | head -n 1)
+}
+
+# Starts the listener for a database. It may call this machine, which it refuses by default.
+start_listener() {
+    start_service listener "$listener" --dbname "dbname=$1" --allow-network 127.0.0.0/8 \
+        --signing-keys "$keys"
+}
