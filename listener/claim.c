@@ -1,0 +1,276 @@
+/*
+ * claim.c
+ *		Claiming: when to ask the database for callbacks, and how many.
+ *
+ * While callbacks are due, the next batch is claimed before the last one is sent. When none is due,
+ *the listener looks a few times more before it asks to be notified ("arms"): as long as a listener
+ *is armed, every commit with a callback must notify, and that costs the writers dearly.
+ */
+#include "claim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "memory.h"
+
+/* After an answer that was not full: how long to look, and how often, before arming. */
+#define LINGER_TIME (20 * MILLISECOND)
+#define LINGER_STEP (5 * MILLISECOND)
+
+/* With a full queue of hosts that take no more: how often to look for work for others. */
+#define STARVED_STEP (20 * MILLISECOND)
+
+/* The most that is held, in number and in bytes. The number must be well above the callbacks that
+ * the database leases for one host (dispatch.host_in_flight): else a slow host would stop the
+ * others. */
+#define MOST_HELD 2048
+#define MOST_BYTES ((size_t) 64 * 1024 * 1024)
+
+typedef enum ClaimState
+{
+	CLAIM_READY,
+	CLAIM_RUNNING,
+	CLAIM_LINGERING, /* the next look is due at claims->due */
+	CLAIM_ASLEEP     /* armed: a notification comes, or the poll is due at claims->due */
+} ClaimState;
+
+struct Claims
+{
+	Queue *queue;
+	int batch;
+	int most_held;
+	Microseconds lease;
+	Microseconds poll;
+	bool once;
+	bool stopped;
+	ClaimState state;
+	bool arm; /* whether the next claim, or the one that runs, arms */
+	Microseconds due;
+	Microseconds sent_at;    /* when the last claim was sent */
+	Microseconds last_found; /* when a claim last found something */
+	int asked;               /* rows that it asked for */
+	bool alone;              /* it was sent while nothing was held or on its way */
+	bool exhausted;          /* nothing is due, and nothing was held that could have hidden more */
+	bool look_again;         /* something has changed since it was sent */
+	size_t row_bytes;        /* the average size of a row, lately */
+};
+
+static bool wants_more(const Claims *claims, Microseconds now, int busy, bool idle_connections,
+					   Microseconds *again);
+static void send_claim(Claims *claims, Session *session, int statement, Microseconds now, int busy);
+static int rows_to_ask(const Claims *claims);
+static void on_claimed(void *argument, PGresult *result, const char *sqlstate);
+static void take_rows(Claims *claims, const PGresult *result);
+static void plan_next(Claims *claims, int rows);
+
+/* Makes the claiming side of a queue; claims_free() frees it. */
+Claims *
+claims_create(const Options *options, Queue *queue)
+{
+	Claims *claims = memory_get_zeroed(sizeof(*claims));
+
+	claims->queue = queue;
+	claims->batch = options->batch;
+	claims->most_held = options->batch * 4 > MOST_HELD ? options->batch * 4 : MOST_HELD;
+	claims->lease = options->lease;
+	claims->poll = options->poll;
+	claims->once = options->once;
+	claims->row_bytes = 1024;
+	return claims;
+}
+
+void
+claims_free(Claims *claims)
+{
+	free(claims);
+}
+
+/*
+ * Claims if it is time to; returns when it wants to be called again. busy is the number of
+ * callbacks that are held in any way (outcomes not yet recorded too), idle_connections says whether
+ * a request could be started at once.
+ */
+Microseconds
+claims_tick(Claims *claims, Session *session, int statement, Microseconds now, int busy,
+			bool idle_connections)
+{
+	Microseconds again = NEVER;
+
+	if (session_take_notified(session))
+		claims->look_again = true;
+	if (claims->stopped || claims->state == CLAIM_RUNNING || !session_idle(session))
+		return NEVER;
+
+	if (claims->state == CLAIM_ASLEEP && claims->look_again)
+	{
+		claims->state = CLAIM_READY;
+		claims->arm = false;
+		claims->last_found = now;
+	}
+	if (claims->state != CLAIM_READY)
+	{
+		if (now < claims->due)
+			return claims->due;
+		claims->state = CLAIM_READY;
+	}
+	if (!wants_more(claims, now, busy, idle_connections, &again))
+		return again;
+	send_claim(claims, session, statement, now, busy);
+	return NEVER;
+}
+
+/* Something may be due that was not before: looks again soon, also when asleep. */
+void
+claims_look_again(Claims *claims)
+{
+	claims->look_again = true;
+}
+
+/* Claims nothing any more. */
+void
+claims_stop(Claims *claims)
+{
+	claims->stopped = true;
+}
+
+/* Says whether it was stopped and no claim runs, so that no rows will come any more. */
+bool
+claims_ended(const Claims *claims)
+{
+	return claims->stopped && claims->state != CLAIM_RUNNING;
+}
+
+/* Says whether the last claim found nothing, while nothing was held that could have hidden more. */
+bool
+claims_exhausted(const Claims *claims)
+{
+	return claims->exhausted;
+}
+
+/*
+ * Says whether there is use for more rows. As a rule, when less than a batch waits: so the next one
+ * comes while this one is sent. And when connections are idle though many wait, since those are for
+ * hosts that take no more now: then not too often, since these hosts' rows are among the first that
+ * are due.
+ */
+static bool
+wants_more(const Claims *claims, Microseconds now, int busy, bool idle_connections,
+		   Microseconds *again)
+{
+	if (busy + claims->batch > claims->most_held || queue_bytes(claims->queue) > MOST_BYTES)
+		return false;
+	if (queue_waiting(claims->queue) < claims->batch)
+		return true;
+	if (!idle_connections || queue_can_start(claims->queue))
+		return false;
+	*again = claims->sent_at + STARVED_STEP;
+	return now >= *again;
+}
+
+static void
+send_claim(Claims *claims, Session *session, int statement, Microseconds now, int busy)
+{
+	const char *values[CLAIM_PARAMETERS];
+	char rows[16];
+	char lease[32];
+
+	claims->asked = rows_to_ask(claims);
+	claims->sent_at = now;
+	claims->alone = busy == 0;
+	claims->look_again = false;
+	claims->state = CLAIM_RUNNING;
+	snprintf(rows, sizeof(rows), "%d", claims->asked);
+	snprintf(lease, sizeof(lease), "%lld.%06lld", (long long) (claims->lease / SECOND),
+			 (long long) (claims->lease % SECOND));
+	values[0] = rows;
+	values[1] = lease;
+	values[2] = claims->arm ? "true" : "false";
+	session_run(session, statement, values, on_claimed, claims);
+}
+
+/* A batch, or less where rows are so long lately that a batch would not fit into memory. */
+static int
+rows_to_ask(const Claims *claims)
+{
+	size_t fitting = MOST_BYTES / claims->row_bytes;
+
+	if (fitting < 1)
+		fitting = 1;
+	return (size_t) claims->batch < fitting ? claims->batch : (int) fitting;
+}
+
+/* The claim has ended. After a failure the session connects again, and is not armed any more. */
+static void
+on_claimed(void *argument, PGresult *result, const char *sqlstate)
+{
+	Claims *claims = argument;
+
+	(void) sqlstate;
+	if (result == NULL)
+	{
+		claims->state = CLAIM_READY;
+		claims->arm = false;
+		return;
+	}
+	take_rows(claims, result);
+	plan_next(claims, PQntuples(result));
+}
+
+/* Puts the rows into the queue. The lease began some time after the claim was sent. */
+static void
+take_rows(Claims *claims, const PGresult *result)
+{
+	int count = PQntuples(result);
+	size_t before = queue_bytes(claims->queue);
+
+	for (int i = 0; i < count; i++)
+	{
+		ClaimedRow row = {
+			.id = PQgetvalue(result, i, 0),
+			.attempt = atoi(PQgetvalue(result, i, 1)),
+			.method = PQgetvalue(result, i, 2),
+			.url = PQgetvalue(result, i, 3),
+			.headers = PQgetvalue(result, i, 4),
+			.body = PQgetvalue(result, i, 5),
+			.body_length = (size_t) PQgetlength(result, i, 5),
+			.confirm = PQgetvalue(result, i, 6)[0] == 't',
+		};
+
+		queue_add(claims->queue, &row, claims->sent_at + claims->lease);
+	}
+	if (count > 0)
+		claims->row_bytes = (queue_bytes(claims->queue) - before) / (size_t) count + 1;
+}
+
+/* Decides what comes next. */
+static void
+plan_next(Claims *claims, int rows)
+{
+	Microseconds now = clock_now();
+	bool armed = claims->arm && rows == 0;
+
+	claims->state = CLAIM_READY;
+	claims->arm = false;
+	claims->exhausted = rows == 0 && claims->alone;
+	if (rows > 0)
+		claims->last_found = now;
+	if (rows == claims->asked || (claims->once && rows > 0))
+		return;
+
+	if (armed && !claims->look_again)
+	{
+		claims->state = CLAIM_ASLEEP;
+		claims->due = now + claims->poll;
+		/* When the poll is due without a word, one claim that arms again is enough. */
+		claims->arm = true;
+	}
+	else if (now - claims->last_found >= LINGER_TIME && !claims->once)
+		claims->arm = true;
+	else
+	{
+		claims->state = CLAIM_LINGERING;
+		claims->due = now + LINGER_STEP;
+	}
+}

@@ -1,0 +1,40 @@
+/*
+ * claim.h
+ *		Claiming: when to ask the database for callbacks, and how many.
+ */
+#ifndef LISTENER_CLAIM_H
+#define LISTENER_CLAIM_H
+
+#include <stdbool.h>
+
+#include "clock.h"
+#include "options.h"
+#include "queue.h"
+#include "session.h"
+
+typedef struct Claims Claims;
+
+/*
+ * The statement that claiming needs from its session. The headers come as lines that libcurl takes
+ * as they are ("Name;" is its way to write a header without a value); keys and values have no line
+ * breaks.
+ */
+#define CLAIM_SQL                                                                                  \
+	"SELECT c.callback_id, c.attempt, c.method, c.url,"                                            \
+	" (SELECT string_agg((h.value->>'key') || CASE h.value->>'value' WHEN '' THEN ';'"             \
+	"  ELSE ': ' || (h.value->>'value') END, E'\\n')"                                              \
+	"  FROM jsonb_array_elements(c.headers) AS h),"                                                \
+	" c.body, c.confirm"                                                                           \
+	" FROM dispatch.claim_callbacks($1::int4, $2::interval, $3::bool) AS c"
+#define CLAIM_PARAMETERS 3
+
+extern Claims *claims_create(const Options *options, Queue *queue);
+extern void claims_free(Claims *claims);
+extern Microseconds claims_tick(Claims *claims, Session *session, int statement, Microseconds now,
+								int busy, bool idle_connections);
+extern void claims_look_again(Claims *claims);
+extern void claims_stop(Claims *claims);
+extern bool claims_ended(const Claims *claims);
+extern bool claims_exhausted(const Claims *claims);
+
+#endif

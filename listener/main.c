@@ -1,0 +1,463 @@
+/*
+ * main.c
+ *		dispatch-listener: posts the callbacks of the PostgreSQL extension "dispatch".
+ *
+ * One thread, one event loop. Claimed callbacks walk from the claim (claim.c) into the queue
+ *(queue.c), over a request (transfer.c) to an outcome (outcome.c) that is recorded in the database.
+ *Nothing that this program keeps in memory is needed by anybody: when it dies, leases pass and
+ *callbacks are due again.
+ */
+#include <curl/curl.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "claim.h"
+#include "lease.h"
+#include "log.h"
+#include "loop.h"
+#include "options.h"
+#include "outcome.h"
+#include "queue.h"
+#include "session.h"
+#include "signing.h"
+#include "transfer.h"
+
+/* How long a stopping listener tries to record outcomes, after the last request has had its time.
+ */
+#define STOP_MARGIN (5 * SECOND)
+
+/* With --once: how long a lost connection may stay away. */
+#define ONCE_PATIENCE (10 * SECOND)
+
+/* How often the log tells what was done. */
+#define PROGRESS_TIME (60 * SECOND)
+
+#define SETUP_SQL                                                                                  \
+	"SET search_path = pg_catalog, pg_temp;"                                                       \
+	" SET default_transaction_isolation = 'read committed'"
+
+/*
+ * Two sessions. A claim that arms waits for writers that are about to commit, and its session is
+ * the one that counts as asleep: outcomes must not wait behind it. And while the server prepares
+ * the next batch, it takes the outcomes of the last one.
+ */
+static const SessionStatement claim_statements[] = {
+	{ "claim", CLAIM_SQL, CLAIM_PARAMETERS },
+};
+static const SessionPlan claim_plan = { "claim", SETUP_SQL "; LISTEN dispatch_callback",
+										claim_statements, 1 };
+
+enum
+{
+	STATEMENT_CLAIM = 0,
+	STATEMENT_FINISH = 0,
+	STATEMENT_RENEW = 1
+};
+
+static const SessionStatement finish_statements[] = {
+	{ "finish", FINISH_SQL, FINISH_PARAMETERS },
+	{ "renew", RENEW_SQL, RENEW_PARAMETERS },
+};
+static const SessionPlan finish_plan = { "finish", SETUP_SQL, finish_statements, 2 };
+
+typedef struct Listener
+{
+	Options options;
+	SigningKeys *keys;
+	Loop *loop;
+	HostTable *hosts;
+	Queue *queue;
+	Claims *claims;
+	Transfers *transfers;
+	Outcomes *outcomes;
+	Leases *leases;
+	Session *claim_session;
+	Session *finish_session;
+	int signals;
+	bool stopping;
+	Microseconds give_up; /* when a stopping listener leaves undone what is not done */
+	bool ended;
+	int exit_code;
+	int64_t answered; /* requests that need no other attempt */
+	int64_t failed;   /* the others */
+	int64_t reported; /* both, when the log last told */
+	Microseconds report_due;
+} Listener;
+
+static int open_signals(void);
+static void raise_file_limit(int concurrency);
+static void listener_open(Listener *listener, int argc, char **argv);
+static void listener_close(Listener *listener);
+static void run(Listener *listener);
+static Microseconds turn(Listener *listener, Microseconds now);
+static bool start_requests(Listener *listener, Microseconds now);
+static void expire(Listener *listener, Delivery *delivery);
+static Microseconds use_finish_session(Listener *listener, Microseconds now);
+static void check_end(Listener *listener, Microseconds now);
+static void check_sessions(Listener *listener, Microseconds now);
+static void end(Listener *listener, int exit_code, const char *reason);
+static void begin_to_stop(Listener *listener, const char *reason);
+static Microseconds report_progress(Listener *listener, Microseconds now);
+static void on_signal(void *argument, int fd, uint32_t events);
+static void on_request_done(void *argument, Delivery *delivery, const Outcome *outcome);
+static bool is_settled(const Delivery *delivery, const Outcome *outcome);
+static void log_failure(Host *host, const Outcome *outcome);
+
+int
+main(int argc, char **argv)
+{
+	static Listener listener;
+
+	listener_open(&listener, argc, argv);
+	run(&listener);
+	listener_close(&listener);
+	return listener.exit_code;
+}
+
+/* Reads the command line and makes everything; exits when that fails. */
+static void
+listener_open(Listener *listener, int argc, char **argv)
+{
+	Options *options = &listener->options;
+	TransferPlan plan = { .done = on_request_done, .argument = listener };
+
+	options_parse(options, argc, argv);
+	if (options->signing_keys != NULL)
+	{
+		listener->keys = signing_keys_load(options->signing_keys);
+		if (listener->keys == NULL)
+			exit(EXIT_USAGE);
+	}
+	/* Signals first: libcurl's threads, which resolve names, inherit what is blocked. */
+	listener->signals = open_signals();
+	raise_file_limit(options->concurrency);
+	if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
+		exit(EXIT_TROUBLE);
+
+	plan.concurrency = options->concurrency;
+	plan.timeout = options->timeout;
+	plan.allowed = &options->allowed;
+	listener->loop = loop_create();
+	listener->hosts = host_table_create(listener->keys);
+	listener->queue = queue_create(listener->hosts, options->per_host);
+	listener->claims = claims_create(options, listener->queue);
+	listener->transfers = transfers_create(listener->loop, &plan);
+	listener->outcomes = outcomes_create(options->batch);
+	listener->leases = leases_create(listener->queue, options->lease);
+	listener->claim_session = session_create(listener->loop, &claim_plan, options->dbname);
+	listener->finish_session = session_create(listener->loop, &finish_plan, options->dbname);
+	loop_watch(listener->loop, listener->signals, EPOLLIN, on_signal, listener);
+}
+
+/* Frees everything. */
+static void
+listener_close(Listener *listener)
+{
+	session_free(listener->claim_session);
+	session_free(listener->finish_session);
+	transfers_free(listener->transfers);
+	claims_free(listener->claims);
+	leases_free(listener->leases);
+	outcomes_free(listener->outcomes);
+	queue_free(listener->queue);
+	host_table_free(listener->hosts);
+	loop_free(listener->loop);
+	curl_global_cleanup();
+	close(listener->signals);
+	signing_keys_free(listener->keys);
+	options_free(&listener->options);
+}
+
+/* Turns the signals that end the program into something that the event loop can read. */
+static int
+open_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+	{
+		log_event(LEVEL_ERROR, "signalfd_failed", log_text("error", strerror(errno)));
+		exit(EXIT_TROUBLE);
+	}
+	return fd;
+}
+
+/* Makes room for the connections, as far as the system lets us. */
+static void
+raise_file_limit(int concurrency)
+{
+	rlim_t needed = (rlim_t) concurrency * 2 + 64;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+		return;
+	limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < needed)
+		log_event(LEVEL_WARNING, "few_files", log_number("limit", (int64_t) limit.rlim_cur),
+				  log_number("needed", (int64_t) needed));
+}
+
+/* The event loop. */
+static void
+run(Listener *listener)
+{
+	log_event(LEVEL_INFO, "started", log_text("version", LISTENER_VERSION),
+			  log_number("concurrency", listener->options.concurrency),
+			  log_number("per_host", listener->options.per_host),
+			  log_number("batch", listener->options.batch));
+	listener->report_due = clock_now() + PROGRESS_TIME;
+	while (!listener->ended)
+		loop_run_once(listener->loop, turn(listener, clock_now()));
+}
+
+/* Does all that can be done now; returns when there will be more to do, if nothing happens before.
+ */
+static Microseconds
+turn(Listener *listener, Microseconds now)
+{
+	Microseconds next;
+	int busy;
+
+	/* A request may end as soon as it starts (a refused address), and makes room for the next. */
+	do
+		next = transfers_tick(listener->transfers, now);
+	while (start_requests(listener, now));
+	next = earlier(next, session_tick(listener->claim_session, now));
+	next = earlier(next, session_tick(listener->finish_session, now));
+	next = earlier(next, use_finish_session(listener, now));
+
+	busy = queue_held(listener->queue) + outcomes_count(listener->outcomes);
+	if (outcomes_take_finished(listener->outcomes))
+		claims_look_again(listener->claims);
+	next = earlier(next, claims_tick(listener->claims, listener->claim_session, STATEMENT_CLAIM,
+									 now, busy, transfers_can_start(listener->transfers)));
+	next = earlier(next, report_progress(listener, now));
+	check_sessions(listener, now);
+	check_end(listener, now);
+	if (listener->stopping)
+		next = earlier(next, listener->give_up);
+	return listener->ended ? now : next;
+}
+
+/* Starts as many requests as connections are free; says whether it started any. */
+static bool
+start_requests(Listener *listener, Microseconds now)
+{
+	bool started = false;
+	Delivery *delivery;
+
+	if (listener->stopping)
+		return false;
+	while (transfers_can_start(listener->transfers) &&
+		   (delivery = queue_start_next(listener->queue)) != NULL)
+	{
+		if (delivery->lease_end > now)
+		{
+			transfers_start(listener->transfers, delivery, now);
+			started = true;
+		}
+		else
+			expire(listener, delivery);
+	}
+	return started;
+}
+
+/* Forgets a delivery whose lease could not be renewed in time: it is due again, for anybody. */
+static void
+expire(Listener *listener, Delivery *delivery)
+{
+	log_event(LEVEL_WARNING, "lease_lost", log_text("callback", delivery->id),
+			  log_text("host", delivery->host->name));
+	queue_release(listener->queue, delivery);
+}
+
+/* Gives the session its next statement: give back, renew, or finish, whatever is most urgent. */
+static Microseconds
+use_finish_session(Listener *listener, Microseconds now)
+{
+	bool quiet = listener->stopping || (transfers_active(listener->transfers) == 0 &&
+										queue_waiting(listener->queue) == 0);
+	Microseconds renew = leases_due(listener->leases);
+	Microseconds finish = outcomes_due(listener->outcomes, quiet);
+
+	if (!session_idle(listener->finish_session))
+		return NEVER;
+	if (listener->stopping && queue_waiting(listener->queue) > 0)
+		leases_give_back(listener->leases, listener->finish_session, STATEMENT_RENEW);
+	else if (renew <= now)
+		leases_renew(listener->leases, listener->finish_session, STATEMENT_RENEW, now);
+	else if (finish <= now)
+		outcomes_finish(listener->outcomes, listener->finish_session, STATEMENT_FINISH);
+	else
+		return earlier(renew, finish);
+	return NEVER;
+}
+
+/* Finds out whether all is done. */
+static void
+check_end(Listener *listener, Microseconds now)
+{
+	bool empty = queue_held(listener->queue) == 0 && outcomes_count(listener->outcomes) == 0 &&
+				 !session_busy(listener->finish_session);
+
+	if (listener->ended)
+		return;
+	if (!listener->stopping && listener->options.once && empty &&
+		claims_exhausted(listener->claims))
+		end(listener, listener->failed == 0 ? EXIT_CLEAN : EXIT_TROUBLE, "nothing is due");
+	else if (listener->stopping && empty && claims_ended(listener->claims))
+		end(listener, EXIT_CLEAN, "all is recorded");
+	else if (listener->stopping && now >= listener->give_up)
+		end(listener, EXIT_TROUBLE, "outcomes could not be recorded");
+}
+
+/* Finds out whether the database is of no use: at all, or, with --once, for too long. */
+static void
+check_sessions(Listener *listener, Microseconds now)
+{
+	Session *sessions[] = { listener->claim_session, listener->finish_session };
+
+	for (int i = 0; i < 2; i++)
+	{
+		Microseconds since = session_down_since(sessions[i]);
+
+		if (listener->ended)
+			return;
+		if (session_unusable(sessions[i]))
+			end(listener, EXIT_TROUBLE, "the database cannot be used");
+		else if (listener->options.once && since != NEVER &&
+				 (session_was_up(sessions[i]) ? now - since > ONCE_PATIENCE
+											  : session_has_failed(sessions[i])))
+			end(listener, EXIT_TROUBLE, "no connection");
+	}
+}
+
+/* Ends the event loop. */
+static void
+end(Listener *listener, int exit_code, const char *reason)
+{
+	listener->ended = true;
+	listener->exit_code = exit_code;
+	log_event(exit_code == EXIT_CLEAN ? LEVEL_INFO : LEVEL_ERROR, "stopped",
+			  log_text("reason", reason), log_number("answered", listener->answered),
+			  log_number("failed", listener->failed),
+			  log_number("unfinished", queue_held(listener->queue)),
+			  log_number("unrecorded", outcomes_count(listener->outcomes)));
+}
+
+/* Starts nothing more; what runs has its time. */
+static void
+begin_to_stop(Listener *listener, const char *reason)
+{
+	listener->stopping = true;
+	listener->give_up = clock_now() + listener->options.timeout + STOP_MARGIN;
+	claims_stop(listener->claims);
+	log_event(LEVEL_INFO, "stopping", log_text("reason", reason),
+			  log_number("running", transfers_active(listener->transfers)),
+			  log_number("waiting", queue_waiting(listener->queue)),
+			  log_number("unrecorded", outcomes_count(listener->outcomes)));
+}
+
+/* Tells now and then what was done; returns when it will tell again. */
+static Microseconds
+report_progress(Listener *listener, Microseconds now)
+{
+	int64_t done = listener->answered + listener->failed;
+
+	if (now < listener->report_due)
+		return listener->report_due;
+	listener->report_due = now + PROGRESS_TIME;
+	if (done != listener->reported)
+		log_event(LEVEL_INFO, "progress", log_number("answered", listener->answered),
+				  log_number("failed", listener->failed),
+				  log_number("running", transfers_active(listener->transfers)),
+				  log_number("waiting", queue_waiting(listener->queue)),
+				  log_number("unrecorded", outcomes_count(listener->outcomes)));
+	listener->reported = done;
+	return listener->report_due;
+}
+
+/* SIGTERM or SIGINT: the first one stops, the second one ends. */
+static void
+on_signal(void *argument, int fd, uint32_t events)
+{
+	Listener *listener = argument;
+	struct signalfd_siginfo info;
+
+	(void) events;
+	while (!listener->ended && read(fd, &info, sizeof(info)) == sizeof(info))
+	{
+		if (listener->stopping)
+			end(listener, EXIT_TROUBLE, "second signal");
+		else
+			begin_to_stop(listener, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+	}
+}
+
+/* A request has ended: its outcome waits to be recorded, its place is free. */
+static void
+on_request_done(void *argument, Delivery *delivery, const Outcome *outcome)
+{
+	Listener *listener = argument;
+
+	if (is_settled(delivery, outcome))
+		listener->answered++;
+	else
+	{
+		listener->failed++;
+		log_failure(delivery->host, outcome);
+	}
+	outcomes_add(listener->outcomes, outcome, clock_now());
+	queue_release(listener->queue, delivery);
+}
+
+/*
+ * Says whether the database will be content with this answer. What it does is its own business;
+ * this is for the log and for the exit status of --once.
+ */
+static bool
+is_settled(const Delivery *delivery, const Outcome *outcome)
+{
+	int status = outcome->status;
+
+	if (delivery->confirm)
+		return status != 0 && status != 408 && status != 429 && status < 500;
+	return (status >= 200 && status <= 299) || status == 410;
+}
+
+/* Logs a failure, at most one a second for each host. */
+static void
+log_failure(Host *host, const Outcome *outcome)
+{
+	Microseconds now = clock_now();
+
+	if (now - host->failure_logged < SECOND)
+	{
+		host->failures_unlogged++;
+		return;
+	}
+	if (outcome->status != 0)
+		log_event(LEVEL_WARNING, "failed", log_text("callback", outcome->id),
+				  log_text("host", host->name), log_number("attempt", outcome->attempt),
+				  log_number("status", outcome->status),
+				  log_number("unlogged", host->failures_unlogged));
+	else
+		log_event(LEVEL_WARNING, "failed", log_text("callback", outcome->id),
+				  log_text("host", host->name), log_number("attempt", outcome->attempt),
+				  log_text("error", outcome->error),
+				  log_number("unlogged", host->failures_unlogged));
+	host->failure_logged = now;
+	host->failures_unlogged = 0;
+}

@@ -1,0 +1,292 @@
+/*
+ * options.c
+ *		The command line. What it accepts is described once, in the text of --help.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <libpq-fe.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+	"dispatch-listener posts the callbacks of the PostgreSQL extension \"dispatch\".\n"
+	"\n"
+	"Usage:\n"
+	"  dispatch-listener [OPTION]...\n"
+	"\n"
+	"Options (times are in seconds, decimals allowed):\n"
+	"  --dbname CONNINFO     what to connect to: a connection string or URI, or the name of a\n"
+	"                        database; several hosts are allowed. What it leaves out comes from\n"
+	"                        the environment (PGHOST, PGUSER, PGPASSFILE ...), as in psql\n"
+	"  --concurrency N       connections to receivers at one time, all in all (64)\n"
+	"  --per-host N          of these, to one host (32)\n"
+	"  --batch N             callbacks claimed at one time (200)\n"
+	"  --timeout SECONDS     how long one request may take, from name to answer (15)\n"
+	"  --lease SECONDS       how long a claimed callback is kept from other listeners; must be\n"
+	"                        longer than the timeout, and is renewed when need be (60)\n"
+	"  --poll SECONDS        how often to look without being notified: retries and expired leases\n"
+	"                        fall due by the clock (2)\n"
+	"  --allow-network CIDR  also post to this network (repeatable; IPv4 or IPv6). Loopback,\n"
+	"                        private, link-local, shared (100.64/10), unique local, multicast,\n"
+	"                        reserved and translated (NAT64, 6to4, Teredo) addresses are refused\n"
+	"                        otherwise; the address that is connected to counts, and an IPv4\n"
+	"                        address mapped into IPv6 counts as IPv4\n"
+	"  --signing-keys FILE   sign requests with the keys in FILE\n"
+	"  --once                deliver what is due, then exit\n"
+	"  --version             print the version and exit\n"
+	"  --help                print this text and exit\n"
+	"\n"
+	"Signing keys:\n"
+	"  A line is \"HOST whsec_BASE64\". HOST is the host of the callback's URL, without a port "
+	"(an\n"
+	"  IPv6 address in brackets), or \"*\" for all hosts that have no line of their own. Several\n"
+	"  lines for one host sign with each of the keys, for rotation. A key has 24 bytes or more.\n"
+	"  Empty lines and what follows \"#\" are ignored. Requests carry the headers webhook-id,\n"
+	"  webhook-timestamp and, where there is a key, webhook-signature (see Standard Webhooks). A\n"
+	"  host without a key is logged once. The file is read at the start only.\n"
+	"\n"
+	"Delivery:\n"
+	"  A callback is sent at least once; webhook-id is the same at every attempt. Which answer is "
+	"a\n"
+	"  success and when to try again is decided in the database. Redirects are not followed, no\n"
+	"  proxy is used, and of an answer no more than 64 kB is read.\n"
+	"\n"
+	"Connection:\n"
+	"  When the connection is lost, the listener connects again, trying more and more slowly (up "
+	"to\n"
+	"  10 s). Unless the connection string or PGTARGETSESSIONATTRS says otherwise, only a server\n"
+	"  that accepts writes will do. Two sessions are used. The user needs what\n"
+	"  dispatch.grant_access(USER, 'listen') grants.\n"
+	"\n"
+	"Signals:\n"
+	"  SIGTERM, SIGINT       end cleanly: requests that run may finish, callbacks not yet started\n"
+	"                        are given back at once, outcomes are recorded\n"
+	"  a second one          end now; what was claimed becomes due when its lease has passed\n"
+	"\n"
+	"Log:\n"
+	"  One line an event on stderr: time=... level=info|warning|error event=... key=value ...\n"
+	"  Header values, bodies and URLs (save their host) are never logged. Failed requests are\n"
+	"  logged at most once a second for each host (unlogged=N counts the others).\n"
+	"\n"
+	"Exit status:\n"
+	"  0  ended cleanly; with --once: nothing that was due is left\n"
+	"  1  trouble: the extension cannot be used, or outcomes could not be recorded at the end; "
+	"with\n"
+	"     --once also: no connection, or a request failed and will be tried again\n"
+	"  2  wrong usage\n";
+
+enum
+{
+	OPTION_DBNAME = 1,
+	OPTION_CONCURRENCY,
+	OPTION_PER_HOST,
+	OPTION_BATCH,
+	OPTION_TIMEOUT,
+	OPTION_LEASE,
+	OPTION_POLL,
+	OPTION_ALLOW_NETWORK,
+	OPTION_SIGNING_KEYS,
+	OPTION_ONCE,
+	OPTION_VERSION,
+	OPTION_HELP
+};
+
+static const struct option long_options[] = {
+	{ "dbname", required_argument, NULL, OPTION_DBNAME },
+	{ "concurrency", required_argument, NULL, OPTION_CONCURRENCY },
+	{ "per-host", required_argument, NULL, OPTION_PER_HOST },
+	{ "batch", required_argument, NULL, OPTION_BATCH },
+	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
+	{ "lease", required_argument, NULL, OPTION_LEASE },
+	{ "poll", required_argument, NULL, OPTION_POLL },
+	{ "allow-network", required_argument, NULL, OPTION_ALLOW_NETWORK },
+	{ "signing-keys", required_argument, NULL, OPTION_SIGNING_KEYS },
+	{ "once", no_argument, NULL, OPTION_ONCE },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ NULL, 0, NULL, 0 }
+};
+
+static void take_option(Options *options, int option, const char *value);
+static void print_and_exit(const char *text);
+static int parse_number(const char *name, const char *value, int lowest, int highest);
+static Microseconds parse_seconds(const char *name, const char *value, Microseconds lowest,
+								  Microseconds highest);
+static void check_dbname(const char *dbname);
+static void usage_error(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/*
+ * Fills in the options from the command line. Does not return when it is wrong (exit status 2), or
+ * asks for the help or the version (0). The strings belong to argv; options_free() frees the rest.
+ */
+void
+options_parse(Options *options, int argc, char **argv)
+{
+	int option;
+
+	*options = (Options){ .concurrency = 64,
+						  .per_host = 32,
+						  .batch = 200,
+						  .timeout = 15 * SECOND,
+						  .lease = 60 * SECOND,
+						  .poll = 2 * SECOND };
+
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+		take_option(options, option, optarg);
+
+	if (optind < argc)
+		usage_error("unexpected argument \"%s\"", argv[optind]);
+	if (options->lease <= options->timeout)
+		usage_error("--lease must be longer than --timeout");
+	if (options->dbname != NULL)
+		check_dbname(options->dbname);
+}
+
+void
+options_free(Options *options)
+{
+	network_list_free(&options->allowed);
+}
+
+/* Takes one option of the command line. */
+static void
+take_option(Options *options, int option, const char *value)
+{
+	const char *problem;
+
+	switch (option)
+	{
+		case OPTION_DBNAME:
+			options->dbname = value;
+			break;
+		case OPTION_CONCURRENCY:
+			options->concurrency = parse_number("--concurrency", value, 1, 10000);
+			break;
+		case OPTION_PER_HOST:
+			options->per_host = parse_number("--per-host", value, 1, 10000);
+			break;
+		case OPTION_BATCH:
+			options->batch = parse_number("--batch", value, 1, 10000);
+			break;
+		case OPTION_TIMEOUT:
+			options->timeout = parse_seconds("--timeout", value, SECOND / 100, 3600 * SECOND);
+			break;
+		case OPTION_LEASE:
+			options->lease = parse_seconds("--lease", value, SECOND / 10, 86400 * SECOND);
+			break;
+		case OPTION_POLL:
+			options->poll = parse_seconds("--poll", value, SECOND / 100, 3600 * SECOND);
+			break;
+		case OPTION_ALLOW_NETWORK:
+			problem = network_list_add(&options->allowed, value);
+			if (problem != NULL)
+				usage_error("--allow-network \"%s\": %s", value, problem);
+			break;
+		case OPTION_SIGNING_KEYS:
+			options->signing_keys = value;
+			break;
+		case OPTION_ONCE:
+			options->once = true;
+			break;
+		case OPTION_VERSION:
+			print_and_exit("dispatch-listener " LISTENER_VERSION "\n");
+			break;
+		case OPTION_HELP:
+			print_and_exit(help);
+			break;
+		default:
+			/* getopt_long() has said what is wrong. */
+			fputs("Try \"dispatch-listener --help\".\n", stderr);
+			exit(EXIT_USAGE);
+	}
+}
+
+/* Prints to stdout; a full disk or a closed pipe is trouble, not silence. */
+static void
+print_and_exit(const char *text)
+{
+	if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
+		exit(EXIT_TROUBLE);
+	exit(EXIT_CLEAN);
+}
+
+/* Reads a whole number within limits. */
+static int
+parse_number(const char *name, const char *value, int lowest, int highest)
+{
+	size_t digits = strspn(value, "0123456789");
+	long number = strtol(value, NULL, 10);
+
+	if (digits == 0 || digits > 9 || value[digits] != '\0' || number < lowest || number > highest)
+		usage_error("%s takes a whole number from %d to %d, not \"%s\"", name, lowest, highest,
+					value);
+	return (int) number;
+}
+
+/* Reads seconds with up to three decimals, within limits. */
+static Microseconds
+parse_seconds(const char *name, const char *value, Microseconds lowest, Microseconds highest)
+{
+	size_t digits = strspn(value, "0123456789");
+	const char *rest = value + digits;
+	Microseconds time = 0;
+	Microseconds decimal = SECOND / 10;
+	bool valid = digits > 0 && digits <= 9;
+
+	if (valid)
+		time = strtol(value, NULL, 10) * SECOND;
+	if (*rest == '.')
+	{
+		size_t decimals = strspn(++rest, "0123456789");
+
+		valid = valid && decimals > 0 && decimals <= 3;
+		for (size_t i = 0; i < decimals; i++, decimal /= 10)
+			time += (rest[i] - '0') * decimal;
+		rest += decimals;
+	}
+	if (!valid || *rest != '\0' || time < lowest || time > highest)
+		usage_error("%s takes seconds from %g to %g, not \"%s\"", name, (double) lowest / SECOND,
+					(double) highest / SECOND, value);
+	return time;
+}
+
+/*
+ * Finds what is wrong with a connection string before the first connection. The message of libpq
+ * may name an option, but does not repeat values (a password may be among them).
+ */
+static void
+check_dbname(const char *dbname)
+{
+	char *message = NULL;
+	PQconninfoOption *parsed;
+
+	if (strchr(dbname, '=') == NULL && strncmp(dbname, "postgres://", 11) != 0 &&
+		strncmp(dbname, "postgresql://", 13) != 0)
+		return;
+	parsed = PQconninfoParse(dbname, &message);
+	if (parsed == NULL)
+	{
+		size_t length = message != NULL ? strcspn(message, "\n") : 0;
+
+		usage_error("--dbname: %.*s", (int) length, message != NULL ? message : "");
+	}
+	PQconninfoFree(parsed);
+}
+
+/* Says what is wrong with the command line, and exits. */
+static void
+usage_error(const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("dispatch-listener: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputs("\nTry \"dispatch-listener --help\".\n", stderr);
+	exit(EXIT_USAGE);
+}

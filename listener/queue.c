@@ -1,0 +1,265 @@
+/*
+ * queue.c
+ *		The deliveries that this listener holds.
+ *
+ * Each host has a queue of its own, and the hosts that may start a request stand in a ring and take
+ * turns: neither a slow host nor a busy one keeps the others waiting.
+ */
+#include "queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+
+struct Queue
+{
+	HostTable *hosts;
+	int per_host;
+	int waiting; /* not started */
+	int held;    /* started or not */
+	size_t bytes;
+	Host *ready;                      /* the ring; the host whose turn it is */
+	Delivery *first_held, *last_held; /* the list of all, by the end of their leases */
+};
+
+static Delivery *delivery_create(const ClaimedRow *row);
+static const char *copy_string(char **to, const char *from, size_t length);
+static void held_append(Queue *queue, Delivery *delivery);
+static void held_remove(Queue *queue, Delivery *delivery);
+static void host_check_ready(Queue *queue, Host *host);
+static void remove_waiting(Queue *queue, Delivery *delivery);
+
+/* Makes an empty queue; queue_free() frees it and what it holds. */
+Queue *
+queue_create(HostTable *hosts, int per_host)
+{
+	Queue *queue = memory_get_zeroed(sizeof(*queue));
+
+	queue->hosts = hosts;
+	queue->per_host = per_host;
+	return queue;
+}
+
+void
+queue_free(Queue *queue)
+{
+	while (queue->first_held != NULL)
+		queue_release(queue, queue->first_held);
+	free(queue);
+}
+
+/* Takes in a claimed callback; copies everything. */
+void
+queue_add(Queue *queue, const ClaimedRow *row, Microseconds lease_end)
+{
+	Delivery *delivery = delivery_create(row);
+	Host *host;
+
+	host_tidy(queue->hosts);
+	host = host_find(queue->hosts, delivery->url);
+	delivery->host = host;
+	delivery->lease_end = lease_end;
+	if (host->last != NULL)
+		host->last->next = delivery;
+	else
+		host->first = delivery;
+	host->last = delivery;
+	host->queued++;
+	queue->waiting++;
+	queue->held++;
+	queue->bytes += delivery->size;
+	held_append(queue, delivery);
+	host_check_ready(queue, host);
+}
+
+/* Says whether a delivery waits whose host takes one more request. */
+bool
+queue_can_start(const Queue *queue)
+{
+	return queue->ready != NULL;
+}
+
+/* The next delivery to be sent, or NULL. It stays the queue's; queue_release() ends it. */
+Delivery *
+queue_start_next(Queue *queue)
+{
+	Host *host = queue->ready;
+	Delivery *delivery;
+
+	if (host == NULL)
+		return NULL;
+	queue->ready = host->next;
+	delivery = host->first;
+	remove_waiting(queue, delivery);
+	delivery->started = true;
+	host->active++;
+	host_check_ready(queue, host);
+	return delivery;
+}
+
+/* Forgets a delivery, started or not, and frees it. */
+void
+queue_release(Queue *queue, Delivery *delivery)
+{
+	Host *host = delivery->host;
+
+	if (delivery->started)
+		host->active--;
+	else
+		remove_waiting(queue, delivery);
+	host_check_ready(queue, host);
+	held_remove(queue, delivery);
+	queue->held--;
+	queue->bytes -= delivery->size;
+	free(delivery);
+}
+
+/* Notes that a lease was renewed. Leases are renewed for one and the same time, so it ends last. */
+void
+queue_extend_lease(Queue *queue, Delivery *delivery, Microseconds lease_end)
+{
+	held_remove(queue, delivery);
+	delivery->lease_end = lease_end;
+	held_append(queue, delivery);
+}
+
+/* The held delivery whose lease ends first, or NULL; held_next leads on. */
+Delivery *
+queue_first_held(const Queue *queue)
+{
+	return queue->first_held;
+}
+
+/* How many deliveries are not started. */
+int
+queue_waiting(const Queue *queue)
+{
+	return queue->waiting;
+}
+
+/* How many deliveries are held, started or not. */
+int
+queue_held(const Queue *queue)
+{
+	return queue->held;
+}
+
+/* The memory that all of them take. */
+size_t
+queue_bytes(const Queue *queue)
+{
+	return queue->bytes;
+}
+
+/* Copies a row into one block. */
+static Delivery *
+delivery_create(const ClaimedRow *row)
+{
+	size_t id = strlen(row->id);
+	size_t method = strlen(row->method);
+	size_t url = strlen(row->url);
+	size_t headers = strlen(row->headers);
+	size_t size = sizeof(Delivery) + id + method + url + headers + row->body_length + 5;
+	Delivery *delivery = memory_get(size);
+	char *to = delivery->strings;
+
+	memset(delivery, 0, sizeof(*delivery));
+	delivery->size = size;
+	delivery->attempt = row->attempt;
+	delivery->confirm = row->confirm;
+	delivery->id = copy_string(&to, row->id, id);
+	delivery->method = copy_string(&to, row->method, method);
+	delivery->url = copy_string(&to, row->url, url);
+	delivery->headers = copy_string(&to, row->headers, headers);
+	delivery->body = copy_string(&to, row->body, row->body_length);
+	delivery->body_length = row->body_length;
+	return delivery;
+}
+
+/* Copies to where the block is free, and closes with a NUL; returns the copy. */
+static const char *
+copy_string(char **to, const char *from, size_t length)
+{
+	char *copy = *to;
+
+	memcpy(copy, from, length);
+	copy[length] = '\0';
+	*to += length + 1;
+	return copy;
+}
+
+static void
+held_append(Queue *queue, Delivery *delivery)
+{
+	delivery->held_next = NULL;
+	delivery->held_previous = queue->last_held;
+	if (queue->last_held != NULL)
+		queue->last_held->held_next = delivery;
+	else
+		queue->first_held = delivery;
+	queue->last_held = delivery;
+}
+
+static void
+held_remove(Queue *queue, Delivery *delivery)
+{
+	if (delivery->held_previous != NULL)
+		delivery->held_previous->held_next = delivery->held_next;
+	else
+		queue->first_held = delivery->held_next;
+	if (delivery->held_next != NULL)
+		delivery->held_next->held_previous = delivery->held_previous;
+	else
+		queue->last_held = delivery->held_previous;
+}
+
+/* Puts a host into the ring, last in turn, or takes it out, by whether it can start a request. */
+static void
+host_check_ready(Queue *queue, Host *host)
+{
+	bool ready = host->queued > 0 && host->active < queue->per_host;
+
+	if (ready == host->ready)
+		return;
+	host->ready = ready;
+	if (!ready)
+	{
+		host->next->previous = host->previous;
+		host->previous->next = host->next;
+		if (queue->ready == host)
+			queue->ready = host->next != host ? host->next : NULL;
+	}
+	else if (queue->ready == NULL)
+	{
+		host->next = host->previous = host;
+		queue->ready = host;
+	}
+	else
+	{
+		host->next = queue->ready;
+		host->previous = queue->ready->previous;
+		host->previous->next = host;
+		host->next->previous = host;
+	}
+}
+
+/* Takes a delivery out of its host's queue; it is the first one nearly always. */
+static void
+remove_waiting(Queue *queue, Delivery *delivery)
+{
+	Host *host = delivery->host;
+	Delivery *previous = NULL;
+
+	for (Delivery *at = host->first; at != delivery; at = at->next)
+		previous = at;
+	if (previous != NULL)
+		previous->next = delivery->next;
+	else
+		host->first = delivery->next;
+	if (host->last == delivery)
+		host->last = previous;
+	delivery->next = NULL;
+	host->queued--;
+	queue->waiting--;
+}

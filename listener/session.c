@@ -1,0 +1,472 @@
+/*
+ * session.c
+ *		One database session.
+ *
+ * Whatever goes wrong, a lost connection, a statement that fails, a server that has become a
+ *standby or has got another version of the extension, is met in one way: log it, drop the
+ *connection, connect again after a while. Who runs statements learns that the last one failed, and
+ *runs it again.
+ */
+#include "session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "log.h"
+#include "memory.h"
+
+#define FIRST_BACKOFF (100 * MILLISECOND)
+#define LONGEST_BACKOFF (10 * SECOND)
+
+/* How long an attempt to connect may take, all hosts together, and then the setup. */
+#define CONNECT_TIME (30 * SECOND)
+
+typedef enum SessionState
+{
+	STATE_DOWN,       /* no connection; the next attempt is due at session->due */
+	STATE_CONNECTING, /* PQconnectPoll() */
+	STATE_SETUP,      /* running the setup, then preparing the statements */
+	STATE_IDLE,
+	STATE_BUSY /* running a statement */
+} SessionState;
+
+struct Session
+{
+	Loop *loop;
+	const SessionPlan *plan;
+	const char *dbname;
+	SessionState state;
+	PGconn *connection;
+	int watched; /* the socket that the loop watches, or -1 */
+	Microseconds due;
+	Microseconds backoff;
+	Microseconds down_since;
+	int prepared; /* statements prepared so far; -1: setup runs */
+	bool was_up;  /* was connected and set up, at least once */
+	bool served;  /* has run a statement, at least once */
+	bool unusable;
+	bool notified;
+	bool failed;      /* the statement that runs has failed */
+	bool send_failed; /* it could not even be sent, so no answer will come */
+	char sqlstate[6];
+	PGresult *result; /* of the statement that runs */
+	SessionDone done;
+	void *argument;
+};
+
+static void start_connecting(Session *session, Microseconds now);
+static void poll_connecting(Session *session);
+static void on_ready(void *argument, int fd, uint32_t events);
+static void read_results(Session *session);
+static void keep_result(Session *session, PGresult *result);
+static void statement_ended(Session *session);
+static void setup_next(Session *session);
+static void flush(Session *session);
+static void watch(Session *session, uint32_t events);
+static void unwatch(Session *session);
+static void take_notifications(Session *session);
+static void drop(Session *session, const char *reason, const char *error);
+static void note_error(Session *session, const PGresult *result);
+static Microseconds jitter(Microseconds longest);
+static void take_notice(void *argument, const PGresult *result);
+
+/* Makes a session that connects at its first tick. The caller frees it with session_free(). */
+Session *
+session_create(Loop *loop, const SessionPlan *plan, const char *dbname)
+{
+	Session *session = memory_get_zeroed(sizeof(*session));
+
+	session->loop = loop;
+	session->plan = plan;
+	session->dbname = dbname;
+	session->watched = -1;
+	session->backoff = FIRST_BACKOFF;
+	session->down_since = clock_now();
+	return session;
+}
+
+/* Closes the connection and forgets a statement that runs, without calling its SessionDone. */
+void
+session_free(Session *session)
+{
+	unwatch(session);
+	PQclear(session->result);
+	PQfinish(session->connection);
+	free(session);
+}
+
+/* Does what the clock asks for; returns when it wants to be called again. */
+Microseconds
+session_tick(Session *session, Microseconds now)
+{
+	if (session->send_failed)
+		drop(session, "statement_failed", PQerrorMessage(session->connection));
+	if (session->state == STATE_DOWN)
+	{
+		if (now < session->due)
+			return session->due;
+		start_connecting(session, now);
+	}
+	if (session->state == STATE_CONNECTING || session->state == STATE_SETUP)
+	{
+		if (now < session->due)
+			return session->due;
+		drop(session, "connection_failed", "timeout");
+	}
+	return session->state == STATE_DOWN ? session->due : NEVER;
+}
+
+/* Says whether a statement may be run. */
+bool
+session_idle(const Session *session)
+{
+	return session->state == STATE_IDLE;
+}
+
+/* Says whether a statement runs. */
+bool
+session_busy(const Session *session)
+{
+	return session->state == STATE_BUSY;
+}
+
+/*
+ * Runs a statement on an idle session. The values are text or NULL, and copied. done is called
+ * later, from the event loop or from session_tick(), never from here.
+ */
+void
+session_run(Session *session, int statement, const char *const *values, SessionDone done,
+			void *argument)
+{
+	const SessionStatement *prepared = &session->plan->statements[statement];
+
+	session->state = STATE_BUSY;
+	session->done = done;
+	session->argument = argument;
+	session->failed = false;
+	session->send_failed = PQsendQueryPrepared(session->connection, prepared->name,
+											   prepared->parameters, values, NULL, NULL, 0) == 0;
+	flush(session);
+}
+
+/* Says whether a notification has come since the last call. */
+bool
+session_take_notified(Session *session)
+{
+	bool notified = session->notified;
+
+	session->notified = false;
+	return notified;
+}
+
+/* Says whether the database cannot be used: the extension or the right to use it is missing. */
+bool
+session_unusable(const Session *session)
+{
+	return session->unusable;
+}
+
+/* Since when there is no usable connection; NEVER while there is one. */
+Microseconds
+session_down_since(const Session *session)
+{
+	return session->down_since;
+}
+
+/* Says whether there ever was a usable connection. */
+bool
+session_was_up(const Session *session)
+{
+	return session->was_up;
+}
+
+/* Says whether it has failed, and has had no success since. */
+bool
+session_has_failed(const Session *session)
+{
+	return session->backoff != FIRST_BACKOFF;
+}
+
+/*
+ * Begins to connect. Names are resolved here and now (libpq knows no other way); everything else
+ * goes on in the event loop.
+ *
+ * What the user does not choose: a server that takes writes, since a standby has no use for us; and
+ * to find out within 15 seconds or so that a server has vanished, also while connecting to the
+ * first of several hosts, where libpq's connect_timeout does not work for asynchronous connections.
+ */
+static void
+start_connecting(Session *session, Microseconds now)
+{
+	const char *keywords[] = {
+		"target_session_attrs", "keepalives_idle",           "keepalives_interval",
+		"keepalives_count",     "tcp_user_timeout",          "dbname",
+		"client_encoding",      "fallback_application_name", NULL
+	};
+	const char *values[] = { getenv("PGTARGETSESSIONATTRS"),
+							 "10",
+							 "3",
+							 "3",
+							 "10000",
+							 session->dbname,
+							 "UTF8",
+							 "dispatch-listener",
+							 NULL };
+
+	if (values[0] == NULL || values[0][0] == '\0')
+		values[0] = "read-write";
+	session->state = STATE_CONNECTING;
+	session->due = now + CONNECT_TIME;
+	session->connection = PQconnectStartParams(keywords, values, 1);
+	if (session->connection == NULL)
+		memory_exhausted();
+	if (PQstatus(session->connection) == CONNECTION_BAD)
+	{
+		drop(session, "connection_failed", PQerrorMessage(session->connection));
+		return;
+	}
+	PQsetNoticeReceiver(session->connection, take_notice, session);
+	watch(session, EPOLLOUT);
+}
+
+/* Goes on connecting. libpq may change the socket meanwhile (another address, another host). */
+static void
+poll_connecting(Session *session)
+{
+	PostgresPollingStatusType status;
+
+	unwatch(session);
+	status = PQconnectPoll(session->connection);
+	if (status == PGRES_POLLING_READING)
+		watch(session, EPOLLIN);
+	else if (status == PGRES_POLLING_WRITING)
+		watch(session, EPOLLOUT);
+	else if (status != PGRES_POLLING_OK || PQsetnonblocking(session->connection, 1) != 0)
+		drop(session, "connection_failed", PQerrorMessage(session->connection));
+	else
+	{
+		session->state = STATE_SETUP;
+		session->prepared = -1;
+		session->failed = false;
+		session->send_failed = PQsendQuery(session->connection, session->plan->setup) == 0;
+		flush(session);
+	}
+}
+
+/* The event loop's call: the socket can be read or written. */
+static void
+on_ready(void *argument, int fd, uint32_t events)
+{
+	Session *session = argument;
+
+	(void) fd;
+	if (session->state == STATE_CONNECTING)
+	{
+		poll_connecting(session);
+		return;
+	}
+	if ((events & ~(uint32_t) EPOLLOUT) != 0 && PQconsumeInput(session->connection) == 0)
+	{
+		drop(session, "connection_lost", PQerrorMessage(session->connection));
+		return;
+	}
+	if ((events & EPOLLOUT) != 0)
+		flush(session);
+	if (session->connection != NULL)
+		read_results(session);
+}
+
+/* Takes what the server has answered so far. */
+static void
+read_results(Session *session)
+{
+	take_notifications(session);
+	if (session->state != STATE_SETUP && session->state != STATE_BUSY)
+		return;
+	while (session->connection != NULL && !PQisBusy(session->connection))
+	{
+		PGresult *result = PQgetResult(session->connection);
+
+		if (result == NULL)
+		{
+			statement_ended(session);
+			return;
+		}
+		keep_result(session, result);
+	}
+}
+
+/* Keeps a result until the statement has ended, the first error rather than what follows it. */
+static void
+keep_result(Session *session, PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK && !session->failed)
+	{
+		session->failed = true;
+		note_error(session, result);
+	}
+	PQclear(session->result);
+	session->result = result;
+}
+
+/* The statement that ran has ended: on with the setup, or tell who wanted it. */
+static void
+statement_ended(Session *session)
+{
+	PGresult *result = session->result;
+	SessionDone done = session->done;
+
+	session->result = NULL;
+	if (session->failed || PQstatus(session->connection) == CONNECTION_BAD)
+		drop(session, session->state == STATE_SETUP ? "connection_failed" : "statement_failed",
+			 result != NULL ? PQresultErrorMessage(result) : PQerrorMessage(session->connection));
+	else if (session->state == STATE_SETUP)
+		setup_next(session);
+	else
+	{
+		session->state = STATE_IDLE;
+		session->done = NULL;
+		session->served = true;
+		session->backoff = FIRST_BACKOFF;
+		done(session->argument, result, NULL);
+		take_notifications(session);
+	}
+	PQclear(result);
+}
+
+/* Prepares the next statement; after the last one the session can be used. */
+static void
+setup_next(Session *session)
+{
+	const SessionStatement *statement;
+
+	session->prepared++;
+	if (session->prepared < session->plan->count)
+	{
+		statement = &session->plan->statements[session->prepared];
+		session->send_failed = PQsendPrepare(session->connection, statement->name, statement->sql,
+											 statement->parameters, NULL) == 0;
+		flush(session);
+		return;
+	}
+	session->state = STATE_IDLE;
+	session->was_up = true;
+	session->down_since = NEVER;
+	/* What was notified meanwhile, nobody heard. */
+	session->notified = true;
+	log_event(LEVEL_INFO, "connected", log_text("session", session->plan->name),
+			  log_text("server", PQhost(session->connection)),
+			  log_text("port", PQport(session->connection)),
+			  log_text("database", PQdb(session->connection)));
+}
+
+/* Sends what waits to be sent, and watches for as long as some is left. */
+static void
+flush(Session *session)
+{
+	watch(session, PQflush(session->connection) == 1 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void
+watch(Session *session, uint32_t events)
+{
+	int fd = PQsocket(session->connection);
+
+	if (fd < 0)
+		return;
+	session->watched = fd;
+	loop_watch(session->loop, fd, events, on_ready, session);
+}
+
+static void
+unwatch(Session *session)
+{
+	loop_forget(session->loop, session->watched);
+	session->watched = -1;
+}
+
+static void
+take_notifications(Session *session)
+{
+	PGnotify *notification;
+
+	while (session->connection != NULL && (notification = PQnotifies(session->connection)) != NULL)
+	{
+		session->notified = true;
+		PQfreemem(notification);
+	}
+}
+
+/*
+ * Closes the connection, logs why, and plans the next attempt. If a statement ran, who wanted it
+ * learns that it failed. The texts may belong to the connection.
+ */
+static void
+drop(Session *session, const char *reason, const char *error)
+{
+	SessionDone done = session->done;
+	Microseconds now = clock_now();
+	Microseconds wait = session->backoff / 2 + jitter(session->backoff / 2);
+
+	log_event(LEVEL_WARNING, reason, log_text("session", session->plan->name),
+			  log_text("error", error), log_number("retry_ms", wait / MILLISECOND));
+	unwatch(session);
+	PQfinish(session->connection);
+	PQclear(session->result);
+	session->connection = NULL;
+	session->result = NULL;
+	session->done = NULL;
+	session->send_failed = false;
+	session->state = STATE_DOWN;
+	if (session->down_since == NEVER)
+		session->down_since = now;
+	session->due = now + wait;
+	session->backoff = earlier(session->backoff * 2, LONGEST_BACKOFF);
+	if (done != NULL)
+		done(session->argument, NULL, session->sqlstate);
+	session->sqlstate[0] = '\0';
+}
+
+/*
+ * Notes an error's SQLSTATE. If the very first use fails since something does not exist or is not
+ * permitted (class 42), since the schema is missing (3F000) or the database wants to be adopted
+ * (55000), then trying again will not help.
+ */
+static void
+note_error(Session *session, const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	snprintf(session->sqlstate, sizeof(session->sqlstate), "%s", sqlstate != NULL ? sqlstate : "");
+	if (!session->served &&
+		(strncmp(session->sqlstate, "42", 2) == 0 || strcmp(session->sqlstate, "3F000") == 0 ||
+		 strcmp(session->sqlstate, "55000") == 0))
+		session->unusable = true;
+}
+
+/* A random time from 0 to the longest: listeners must not come back all at once. */
+static Microseconds
+jitter(Microseconds longest)
+{
+	uint32_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+		random = (uint32_t) clock_now();
+	return longest * (random & 0xffff) / 0xffff;
+}
+
+/* Notices are the server's talk with people, save its last words to an idle session. */
+static void
+take_notice(void *argument, const PGresult *result)
+{
+	const Session *session = argument;
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	if (severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+		log_event(LEVEL_WARNING, "session_ended", log_text("session", session->plan->name),
+				  log_text("error", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)));
+}

@@ -1,0 +1,491 @@
+/*
+ * transfer.c
+ *		The HTTP requests: libcurl's multi interface in the event loop.
+ *
+ * There is one easy handle for each request that may run at one time; it is set up once and used
+ *again, so that a request costs no more than its URL, its headers and its body. Connections are
+ *kept open.
+ */
+#include "transfer.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "memory.h"
+#include "request.h"
+
+/* Of an answer no more is read than this: what counts is its status. */
+#define LONGEST_BODY (64 * 1024)
+#define LONGEST_HEADERS (64 * 1024)
+
+/* The longest Retry-After that is passed on; the database has a cap of its own, far below. */
+#define LONGEST_RETRY_AFTER (366L * 24 * 3600)
+
+/* One easy handle, and the request that it runs. */
+typedef struct Transfer
+{
+	struct Transfer *next_free;
+	Transfers *all;
+	CURL *easy;
+	Delivery *delivery;
+	struct curl_slist *headers;
+	Microseconds started;
+	bool connecting;                /* a connection of its own was begun */
+	char refused[INET6_ADDRSTRLEN]; /* an address that is not allowed, or "" */
+	size_t header_bytes;
+	size_t body_bytes;
+	bool body_cut; /* more than LONGEST_BODY came */
+	char excerpt[EXCERPT_SIZE];
+	size_t excerpt_length;
+	char error[CURL_ERROR_SIZE];
+} Transfer;
+
+struct Transfers
+{
+	Loop *loop;
+	TransferPlan plan;
+	CURLM *multi;
+	Microseconds timer;  /* when libcurl wants to be called */
+	Transfer *transfers; /* concurrency of them */
+	Transfer *free;
+	int active;
+	bool *wanted; /* by file descriptor: libcurl waits for something on it */
+	int wanted_count;
+	Request request; /* memory that is used again for every request */
+};
+
+static void transfer_init(Transfers *transfers, Transfer *transfer);
+static void set_permanent_options(const Transfers *transfers, Transfer *transfer);
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *argument, void *unused);
+static int on_timer(CURLM *multi, long timeout, void *argument);
+static void on_ready(void *argument, int fd, uint32_t events);
+static void want(Transfers *transfers, int fd, bool wanted);
+static curl_socket_t on_open(void *argument, curlsocktype purpose, struct curl_sockaddr *address);
+static int on_close(void *argument, curl_socket_t fd);
+static size_t on_header(char *data, size_t size, size_t count, void *argument);
+static size_t on_body(char *data, size_t size, size_t count, void *argument);
+static void reap(Transfers *transfers);
+static void transfer_ended(Transfer *transfer, CURLcode code);
+static void describe_outcome(const Transfer *transfer, CURLcode code, Outcome *outcome);
+static void describe_error(const Transfer *transfer, CURLcode code, char *text, size_t room);
+static const char *step_of(const Transfer *transfer);
+static void setopt_failed(CURLcode code) __attribute__((noreturn));
+
+/* An option that libcurl refuses means another libcurl than the one it was built with. */
+#define setopt(easy, option, value)                                                                \
+	do                                                                                             \
+	{                                                                                              \
+		CURLcode setopt_code = curl_easy_setopt(easy, option, value);                              \
+		if (setopt_code != CURLE_OK)                                                               \
+			setopt_failed(setopt_code);                                                            \
+	} while (0)
+
+/* Makes the handles. The plan is copied; transfers_free() frees the result. */
+Transfers *
+transfers_create(Loop *loop, const TransferPlan *plan)
+{
+	Transfers *transfers = memory_get_zeroed(sizeof(*transfers));
+
+	transfers->loop = loop;
+	transfers->plan = *plan;
+	transfers->timer = NEVER;
+	transfers->multi = curl_multi_init();
+	if (transfers->multi == NULL)
+		memory_exhausted();
+	curl_multi_setopt(transfers->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(transfers->multi, CURLMOPT_SOCKETDATA, transfers);
+	curl_multi_setopt(transfers->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+	curl_multi_setopt(transfers->multi, CURLMOPT_TIMERDATA, transfers);
+	curl_multi_setopt(transfers->multi, CURLMOPT_MAXCONNECTS, (long) plan->concurrency);
+
+	transfers->transfers = memory_get_zeroed((size_t) plan->concurrency * sizeof(Transfer));
+	for (int i = plan->concurrency - 1; i >= 0; i--)
+	{
+		transfers->transfers[i].all = transfers;
+		transfers->transfers[i].next_free = transfers->free;
+		transfers->free = &transfers->transfers[i];
+	}
+	return transfers;
+}
+
+/* Aborts what runs, without telling anybody, and frees everything. */
+void
+transfers_free(Transfers *transfers)
+{
+	for (int i = 0; i < transfers->plan.concurrency; i++)
+	{
+		Transfer *transfer = &transfers->transfers[i];
+
+		if (transfer->delivery != NULL)
+			curl_multi_remove_handle(transfers->multi, transfer->easy);
+		curl_slist_free_all(transfer->headers);
+		curl_easy_cleanup(transfer->easy);
+	}
+	curl_multi_cleanup(transfers->multi);
+	request_free(&transfers->request);
+	free(transfers->transfers);
+	free(transfers->wanted);
+	free(transfers);
+}
+
+bool
+transfers_can_start(const Transfers *transfers)
+{
+	return transfers->free != NULL;
+}
+
+/* How many requests run. */
+int
+transfers_active(const Transfers *transfers)
+{
+	return transfers->active;
+}
+
+/*
+ * Starts the request of a delivery, which must live until the plan's done() is called with it: from
+ * transfers_tick(), never from here.
+ */
+void
+transfers_start(Transfers *transfers, Delivery *delivery, Microseconds now)
+{
+	Transfer *transfer = transfers->free;
+
+	transfers->free = transfer->next_free;
+	transfers->active++;
+	transfer_init(transfers, transfer);
+	transfer->delivery = delivery;
+	transfer->started = now;
+
+	transfer->headers = request_headers(&transfers->request, delivery);
+	setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
+	setopt(transfer->easy, CURLOPT_URL, delivery->url);
+	setopt(transfer->easy, CURLOPT_CUSTOMREQUEST, delivery->method);
+	setopt(transfer->easy, CURLOPT_POSTFIELDS, delivery->body);
+	setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) delivery->body_length);
+	if (curl_multi_add_handle(transfers->multi, transfer->easy) != CURLM_OK)
+		memory_exhausted();
+}
+
+/* Does what libcurl's clock asks for, and ends what has ended; returns when it wants to be called.
+ */
+Microseconds
+transfers_tick(Transfers *transfers, Microseconds now)
+{
+	int running;
+
+	if (transfers->timer <= now)
+	{
+		transfers->timer = NEVER;
+		curl_multi_socket_action(transfers->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	}
+	reap(transfers);
+	return transfers->timer;
+}
+
+/* Readies a handle for the next request. */
+static void
+transfer_init(Transfers *transfers, Transfer *transfer)
+{
+	if (transfer->easy == NULL)
+	{
+		transfer->easy = curl_easy_init();
+		if (transfer->easy == NULL)
+			memory_exhausted();
+		set_permanent_options(transfers, transfer);
+	}
+	transfer->connecting = false;
+	transfer->refused[0] = '\0';
+	transfer->header_bytes = 0;
+	transfer->body_bytes = 0;
+	transfer->body_cut = false;
+	transfer->excerpt_length = 0;
+	transfer->error[0] = '\0';
+}
+
+/*
+ * Sets what is the same for all requests. A proxy would hide the address that is connected to, a
+ * redirect could lead anywhere, and other protocols are none of our business.
+ */
+static void
+set_permanent_options(const Transfers *transfers, Transfer *transfer)
+{
+	CURL *easy = transfer->easy;
+
+	setopt(easy, CURLOPT_PRIVATE, transfer);
+	setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+	setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	setopt(easy, CURLOPT_POST, 1L);
+	setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
+	setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	setopt(easy, CURLOPT_PROXY, "");
+	setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
+	setopt(easy, CURLOPT_USERAGENT, "dispatch-listener/" LISTENER_VERSION);
+	setopt(easy, CURLOPT_TIMEOUT_MS, (long) (transfers->plan.timeout / MILLISECOND));
+	setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) (transfers->plan.timeout / MILLISECOND));
+	setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+	setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	setopt(easy, CURLOPT_CLOSESOCKETDATA, transfers);
+	setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	setopt(easy, CURLOPT_HEADERDATA, transfer);
+	setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	setopt(easy, CURLOPT_WRITEDATA, transfer);
+}
+
+/*
+ * libcurl says what it waits for on a socket. When it waits for nothing any more the watch stays:
+ * the connection will most likely carry another request at once, and epoll_ctl() is a system call.
+ */
+static int
+on_socket(CURL *easy, curl_socket_t fd, int what, void *argument, void *unused)
+{
+	Transfers *transfers = argument;
+	uint32_t events = 0;
+
+	(void) easy;
+	(void) unused;
+	want(transfers, fd, what != CURL_POLL_REMOVE);
+	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+		events |= EPOLLIN;
+	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+		events |= EPOLLOUT;
+	if (events != 0)
+		loop_watch(transfers->loop, fd, events, on_ready, transfers);
+	return 0;
+}
+
+/* libcurl says when it wants to be called, in milliseconds; -1: not at all. */
+static int
+on_timer(CURLM *multi, long timeout, void *argument)
+{
+	Transfers *transfers = argument;
+
+	(void) multi;
+	if (timeout > 0)
+		transfers->timer = clock_now() + timeout * MILLISECOND;
+	else
+		transfers->timer = timeout < 0 ? NEVER : 0;
+	return 0;
+}
+
+/* The event loop's call: a socket is ready. */
+static void
+on_ready(void *argument, int fd, uint32_t events)
+{
+	Transfers *transfers = argument;
+	int bits = 0;
+	int running;
+
+	/* Nobody waits for it: an idle connection that the other side closes. libcurl will find out. */
+	if (fd >= transfers->wanted_count || !transfers->wanted[fd])
+	{
+		loop_forget(transfers->loop, fd);
+		return;
+	}
+	if ((events & EPOLLIN) != 0)
+		bits |= CURL_CSELECT_IN;
+	if ((events & EPOLLOUT) != 0)
+		bits |= CURL_CSELECT_OUT;
+	if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+		bits |= CURL_CSELECT_ERR;
+	curl_multi_socket_action(transfers->multi, fd, bits, &running);
+}
+
+/* Notes whether libcurl waits for something on a socket. */
+static void
+want(Transfers *transfers, int fd, bool wanted)
+{
+	if (fd >= transfers->wanted_count)
+	{
+		int count = 2 * fd + 64;
+
+		transfers->wanted = memory_resize(transfers->wanted, (size_t) count * sizeof(bool));
+		memset(transfers->wanted + transfers->wanted_count, 0,
+			   (size_t) (count - transfers->wanted_count) * sizeof(bool));
+		transfers->wanted_count = count;
+	}
+	transfers->wanted[fd] = wanted;
+}
+
+/* Opens a socket to an address, if that address is allowed. */
+static curl_socket_t
+on_open(void *argument, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	Transfer *transfer = argument;
+
+	(void) purpose;
+	if (!address_is_allowed(transfer->all->plan.allowed, &address->addr))
+	{
+		address_to_text(&address->addr, transfer->refused, sizeof(transfer->refused));
+		return CURL_SOCKET_BAD;
+	}
+	transfer->connecting = true;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static int
+on_close(void *argument, curl_socket_t fd)
+{
+	Transfers *transfers = argument;
+
+	want(transfers, fd, false);
+	loop_forget(transfers->loop, fd);
+	return close(fd);
+}
+
+/* Counts the answer's header; too much of it is no answer. */
+static size_t
+on_header(char *data, size_t size, size_t count, void *argument)
+{
+	Transfer *transfer = argument;
+
+	(void) data;
+	transfer->header_bytes += size * count;
+	return transfer->header_bytes > LONGEST_HEADERS ? 0 : size * count;
+}
+
+/* Keeps the beginning of the answer's body; ends the request when there is too much of it. */
+static size_t
+on_body(char *data, size_t size, size_t count, void *argument)
+{
+	Transfer *transfer = argument;
+	size_t length = size * count;
+	size_t room = EXCERPT_SIZE - transfer->excerpt_length;
+	size_t kept = length < room ? length : room;
+
+	memcpy(transfer->excerpt + transfer->excerpt_length, data, kept);
+	transfer->excerpt_length += kept;
+	transfer->body_bytes += length;
+	if (transfer->body_bytes > LONGEST_BODY)
+		transfer->body_cut = true;
+	return transfer->body_cut ? 0 : length;
+}
+
+/* Ends every request that has ended. */
+static void
+reap(Transfers *transfers)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(transfers->multi, &left)) != NULL)
+	{
+		Transfer *transfer = NULL;
+		CURLcode code = message->data.result;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **) &transfer);
+		transfer_ended(transfer, code);
+	}
+}
+
+/* A request has ended: frees the handle for the next one, then tells the outcome. */
+static void
+transfer_ended(Transfer *transfer, CURLcode code)
+{
+	Transfers *transfers = transfer->all;
+	Delivery *delivery = transfer->delivery;
+	Outcome outcome;
+
+	describe_outcome(transfer, code, &outcome);
+	curl_multi_remove_handle(transfers->multi, transfer->easy);
+	curl_slist_free_all(transfer->headers);
+	transfer->headers = NULL;
+	transfer->delivery = NULL;
+	transfer->next_free = transfers->free;
+	transfers->free = transfer;
+	transfers->active--;
+	transfers->plan.done(transfers->plan.argument, delivery, &outcome);
+}
+
+/* Says what became of a request. */
+static void
+describe_outcome(const Transfer *transfer, CURLcode code, Outcome *outcome)
+{
+	curl_off_t retry_after = 0;
+	long status = 0;
+
+	snprintf(outcome->id, sizeof(outcome->id), "%s", transfer->delivery->id);
+	outcome->attempt = transfer->delivery->attempt;
+	outcome->duration = clock_now() - transfer->started;
+	outcome->error[0] = '\0';
+	/* Too long an answer was cut by ourselves, with all of its header read. */
+	if (code == CURLE_OK || transfer->body_cut)
+		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	else
+		describe_error(transfer, code, outcome->error, sizeof(outcome->error));
+	if (status != 0)
+		curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
+	outcome->status = (int) status;
+	outcome->retry_after =
+		retry_after > LONGEST_RETRY_AFTER ? LONGEST_RETRY_AFTER : (long) retry_after;
+	text_sanitize(outcome->excerpt, sizeof(outcome->excerpt), transfer->excerpt,
+				  transfer->excerpt_length);
+}
+
+/* Says in words why there is no answer, and how far the request had come. */
+static void
+describe_error(const Transfer *transfer, CURLcode code, char *text, size_t room)
+{
+	const char *reason = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
+	long system_error = 0;
+	char words[ERROR_SIZE];
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &system_error);
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		snprintf(words, sizeof(words), "timed out after %g s %s",
+				 (double) transfer->all->plan.timeout / SECOND, step_of(transfer));
+	else if (transfer->refused[0] != '\0' && !transfer->connecting)
+		snprintf(words, sizeof(words), "address %s is not allowed", transfer->refused);
+	else if (code == CURLE_COULDNT_CONNECT && system_error != 0)
+		snprintf(words, sizeof(words), "could not connect: %s", strerror((int) system_error));
+	else if (transfer->header_bytes > LONGEST_HEADERS)
+		snprintf(words, sizeof(words), "the answer's header is longer than %d bytes",
+				 LONGEST_HEADERS);
+	else
+		snprintf(words, sizeof(words), "failed %s: %s", step_of(transfer), reason);
+	text_sanitize(text, room, words, strlen(words));
+}
+
+/* The step that a request was in when it ended. */
+static const char *
+step_of(const Transfer *transfer)
+{
+	curl_off_t connected = 0;
+	curl_off_t secured = 0;
+	curl_off_t ready = 0;
+	curl_off_t sent = 0;
+	bool https = strncasecmp(transfer->delivery->url, "https:", 6) == 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_CONNECT_TIME_T, &connected);
+	curl_easy_getinfo(transfer->easy, CURLINFO_APPCONNECT_TIME_T, &secured);
+	curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &ready);
+	curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+	if (ready == 0)
+	{
+		if (!transfer->connecting)
+			return "resolving the host name";
+		return https && connected != 0 && secured == 0 ? "in the TLS handshake" : "connecting";
+	}
+	if (transfer->header_bytes > 0)
+		return "reading the answer";
+	if (sent < (curl_off_t) transfer->delivery->body_length)
+		return "sending the request";
+	return "waiting for the answer";
+}
+
+static void
+setopt_failed(CURLcode code)
+{
+	log_event(LEVEL_ERROR, "libcurl_failed", log_text("error", curl_easy_strerror(code)));
+	exit(1);
+}
