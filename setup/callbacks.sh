@@ -12,9 +12,10 @@ make_signing_keys() {
 # what it got.
 start_receiver() {
     receipts=$work/tmp/receipts
-    start_service receiver "$receiver" --port 0 --signing-keys "$keys" --log "$receipts"
-    wait_until 10 grep -q '^listening' "$work/log/receiver.log" || return
-    receiver_url=http://127.0.0.1:$(grep -oE '[0-9]+$' "$work/log/receiver.log" | head -n 1)
+    start_service receiver "$receiver" --port 0 --port-file "$work/tmp/port" --keys "$keys" \
+        --log "$receipts"
+    wait_until 10 test -s "$work/tmp/port" || return
+    receiver_url=http://127.0.0.1:$(<"$work/tmp/port")
 }
 
 # Starts the listener for a database. It may call this machine, which it refuses by default.

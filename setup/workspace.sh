@@ -54,7 +54,7 @@ as_worker() {
 # Copies the checkout, without what somebody built in it.
 copy_source() {
     tar -C "$checkout" --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' \
-        --exclude=./listener/dispatch-listener --exclude=./demo/receiver --exclude=./results \
+        --exclude='*.d' --exclude=./listener/dispatch-listener --exclude=./demo/receiver --exclude=./results \
         --exclude=./output_iso --exclude=./tmp_check --exclude='./regression.*' --mode='u+rwX' -cf - . |
         as_worker tar -C "$work/source" -xf - --no-same-owner --no-same-permissions
 }
