@@ -19,8 +19,8 @@
 #define LINGER_TIME (20 * MILLISECOND)
 #define LINGER_STEP (5 * MILLISECOND)
 
-/* With a full queue of hosts that take no more: how often to look for work for others. */
-#define STARVED_STEP (20 * MILLISECOND)
+/* How often to find out whether those that wait do so for slow hosts. */
+#define SLOW_STEP (5 * MILLISECOND)
 
 /* The most that is held, in number and in bytes. The number must be well above the callbacks that
  * the database leases for one host (dispatch.host_in_flight): else a slow host would stop the
@@ -33,6 +33,7 @@ typedef enum ClaimState
 	CLAIM_READY,
 	CLAIM_RUNNING,
 	CLAIM_LINGERING, /* the next look is due at claims->due */
+	CLAIM_DRAINING,  /* with --once: nothing more was found; until nothing is held */
 	CLAIM_ASLEEP     /* armed: a notification comes, or the poll is due at claims->due */
 } ClaimState;
 
@@ -48,16 +49,17 @@ struct Claims
 	ClaimState state;
 	bool arm; /* whether the next claim, or the one that runs, arms */
 	Microseconds due;
-	Microseconds sent_at;    /* when the last claim was sent */
-	Microseconds last_found; /* when a claim last found something */
-	int asked;               /* rows that it asked for */
-	bool alone;              /* it was sent while nothing was held or on its way */
-	bool exhausted;          /* nothing is due, and nothing was held that could have hidden more */
-	bool look_again;         /* something has changed since it was sent */
-	size_t row_bytes;        /* the average size of a row, lately */
+	Microseconds sent_at;     /* when the last claim was sent */
+	Microseconds last_found;  /* when a claim last found something */
+	Microseconds slow_looked; /* when slow hosts were last looked for */
+	int asked;                /* rows that it asked for */
+	bool alone;               /* it was sent while nothing was held or on its way */
+	bool exhausted;           /* nothing is due, and nothing was held that could have hidden more */
+	bool look_again;          /* something has changed since it was sent */
+	size_t row_bytes;         /* the average size of a row, lately */
 };
 
-static bool wants_more(const Claims *claims, Microseconds now, int busy, bool idle_connections,
+static bool wants_more(Claims *claims, Microseconds now, int busy, bool idle_connections,
 					   Microseconds *again);
 static void send_claim(Claims *claims, Session *session, int statement, Microseconds now, int busy);
 static int rows_to_ask(const Claims *claims);
@@ -109,12 +111,14 @@ claims_tick(Claims *claims, Session *session, int statement, Microseconds now, i
 		claims->arm = false;
 		claims->last_found = now;
 	}
-	if (claims->state != CLAIM_READY)
+	if (claims->state == CLAIM_DRAINING && busy > 0)
+		return NEVER;
+	if (claims->state == CLAIM_LINGERING || claims->state == CLAIM_ASLEEP)
 	{
 		if (now < claims->due)
 			return claims->due;
-		claims->state = CLAIM_READY;
 	}
+	claims->state = CLAIM_READY;
 	if (!wants_more(claims, now, busy, idle_connections, &again))
 		return again;
 	send_claim(claims, session, statement, now, busy);
@@ -142,6 +146,13 @@ claims_ended(const Claims *claims)
 	return claims->stopped && claims->state != CLAIM_RUNNING;
 }
 
+/* With --once: says whether what was found is to be delivered before it looks again. */
+bool
+claims_draining(const Claims *claims)
+{
+	return claims->state == CLAIM_DRAINING;
+}
+
 /* Says whether the last claim found nothing, while nothing was held that could have hidden more. */
 bool
 claims_exhausted(const Claims *claims)
@@ -150,23 +161,29 @@ claims_exhausted(const Claims *claims)
 }
 
 /*
- * Says whether there is use for more rows. As a rule, when less than a batch waits: so the next one
- * comes while this one is sent. And when connections are idle though many wait, since those are for
- * hosts that take no more now: then not too often, since these hosts' rows are among the first that
- * are due.
+ * Says whether there is use for more rows: when less than a batch waits, so that the next one comes
+ * while this one is sent. What waits for slow hosts does not count while connections for others are
+ * idle. If not, again is when to ask again, or stays NEVER: when something has ended.
  */
 static bool
-wants_more(const Claims *claims, Microseconds now, int busy, bool idle_connections,
-		   Microseconds *again)
+wants_more(Claims *claims, Microseconds now, int busy, bool idle_connections, Microseconds *again)
 {
+	int waiting = queue_waiting(claims->queue);
+
 	if (busy + claims->batch > claims->most_held || queue_bytes(claims->queue) > MOST_BYTES)
 		return false;
-	if (queue_waiting(claims->queue) < claims->batch)
+	if (waiting < claims->batch)
 		return true;
 	if (!idle_connections || queue_can_start(claims->queue))
 		return false;
-	*again = claims->sent_at + STARVED_STEP;
-	return now >= *again;
+	if (now >= claims->slow_looked + SLOW_STEP)
+	{
+		claims->slow_looked = now;
+		if (waiting - queue_waiting_for_slow(claims->queue, now) < claims->batch)
+			return true;
+	}
+	*again = claims->slow_looked + SLOW_STEP;
+	return false;
 }
 
 static void
@@ -259,14 +276,16 @@ plan_next(Claims *claims, int rows)
 	if (rows == claims->asked || (claims->once && rows > 0))
 		return;
 
-	if (armed && !claims->look_again)
+	if (claims->once)
+		claims->state = CLAIM_DRAINING;
+	else if (armed && !claims->look_again)
 	{
 		claims->state = CLAIM_ASLEEP;
 		claims->due = now + claims->poll;
 		/* When the poll is due without a word, one claim that arms again is enough. */
 		claims->arm = true;
 	}
-	else if (now - claims->last_found >= LINGER_TIME && !claims->once)
+	else if (now - claims->last_found >= LINGER_TIME)
 		claims->arm = true;
 	else
 	{

@@ -35,6 +35,7 @@ extern Microseconds claims_tick(Claims *claims, Session *session, int statement,
 extern void claims_look_again(Claims *claims);
 extern void claims_stop(Claims *claims);
 extern bool claims_ended(const Claims *claims);
+extern bool claims_draining(const Claims *claims);
 extern bool claims_exhausted(const Claims *claims);
 
 #endif

@@ -28,6 +28,9 @@ typedef struct Host
 	struct Host *previous, *next;  /* the queue's ring of hosts that can start a request */
 	bool ready;                    /* in the ring */
 
+	Microseconds last_duration; /* of the request that ended last */
+	Microseconds moved;         /* when a request last ended, or the first one started */
+
 	Microseconds failure_logged; /* when a failure was last logged */
 	int failures_unlogged;       /* failures since */
 } Host;

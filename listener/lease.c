@@ -83,7 +83,7 @@ leases_give_back(Leases *leases, Session *session, int statement)
 	begin(leases);
 	for (Delivery *at = queue_first_held(leases->queue); at != NULL && leases->asked < LARGEST_CALL;
 		 at = at->held_next)
-		if (!at->started)
+		if (at->started == 0)
 			include(leases, at);
 	run(leases, session, statement, 0, on_given_back);
 }
@@ -165,7 +165,7 @@ on_given_back(void *argument, PGresult *result, const char *sqlstate)
 	for (Delivery *at = queue_first_held(leases->queue); at != NULL; at = next)
 	{
 		next = at->held_next;
-		if (at->renewal == leases->renewal && !at->started)
+		if (at->renewal == leases->renewal && at->started == 0)
 			queue_release(leases->queue, at);
 	}
 	log_event(LEVEL_INFO, "given_back", log_number("callbacks", leases->asked));

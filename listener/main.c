@@ -83,9 +83,10 @@ typedef struct Listener
 	Microseconds give_up; /* when a stopping listener leaves undone what is not done */
 	bool ended;
 	int exit_code;
-	int64_t answered; /* requests that need no other attempt */
-	int64_t failed;   /* the others */
-	int64_t reported; /* both, when the log last told */
+	int64_t answered;        /* requests that need no other attempt */
+	int64_t failed;          /* the others */
+	int64_t answered_before; /* with --once: when it last looked for more */
+	int64_t reported;        /* both, when the log last told */
 	Microseconds report_due;
 } Listener;
 
@@ -98,6 +99,7 @@ static Microseconds turn(Listener *listener, Microseconds now);
 static bool start_requests(Listener *listener, Microseconds now);
 static void expire(Listener *listener, Delivery *delivery);
 static Microseconds use_finish_session(Listener *listener, Microseconds now);
+static void check_once(Listener *listener, int busy);
 static void check_end(Listener *listener, Microseconds now);
 static void check_sessions(Listener *listener, Microseconds now);
 static void end(Listener *listener, int exit_code, const char *reason);
@@ -241,6 +243,10 @@ turn(Listener *listener, Microseconds now)
 	busy = queue_held(listener->queue) + outcomes_count(listener->outcomes);
 	if (outcomes_take_finished(listener->outcomes))
 		claims_look_again(listener->claims);
+	if (listener->options.once && !listener->stopping)
+		check_once(listener, busy);
+	if (listener->ended)
+		return now;
 	next = earlier(next, claims_tick(listener->claims, listener->claim_session, STATEMENT_CLAIM,
 									 now, busy, transfers_can_start(listener->transfers)));
 	next = earlier(next, report_progress(listener, now));
@@ -261,7 +267,7 @@ start_requests(Listener *listener, Microseconds now)
 	if (listener->stopping)
 		return false;
 	while (transfers_can_start(listener->transfers) &&
-		   (delivery = queue_start_next(listener->queue)) != NULL)
+		   (delivery = queue_start_next(listener->queue, now)) != NULL)
 	{
 		if (delivery->lease_end > now)
 		{
@@ -305,7 +311,27 @@ use_finish_session(Listener *listener, Microseconds now)
 	return NEVER;
 }
 
-/* Finds out whether all is done. */
+/*
+ * With --once: finds out whether all is done. A claim that found nothing while others were held is
+ * not the end, since the database leases only so many for one host at a time. But when nothing was
+ * answered since the last such claim, then only what fails again and again is left.
+ */
+static void
+check_once(Listener *listener, int busy)
+{
+	if (busy > 0 || listener->ended)
+		return;
+	if (claims_exhausted(listener->claims))
+		end(listener, listener->failed == 0 ? EXIT_CLEAN : EXIT_TROUBLE, "nothing is due");
+	else if (claims_draining(listener->claims))
+	{
+		if (listener->answered == listener->answered_before && listener->failed > 0)
+			end(listener, EXIT_TROUBLE, "only failures are left");
+		listener->answered_before = listener->answered;
+	}
+}
+
+/* Finds out whether a stopping listener has done all. */
 static void
 check_end(Listener *listener, Microseconds now)
 {
@@ -314,10 +340,7 @@ check_end(Listener *listener, Microseconds now)
 
 	if (listener->ended)
 		return;
-	if (!listener->stopping && listener->options.once && empty &&
-		claims_exhausted(listener->claims))
-		end(listener, listener->failed == 0 ? EXIT_CLEAN : EXIT_TROUBLE, "nothing is due");
-	else if (listener->stopping && empty && claims_ended(listener->claims))
+	if (listener->stopping && empty && claims_ended(listener->claims))
 		end(listener, EXIT_CLEAN, "all is recorded");
 	else if (listener->stopping && now >= listener->give_up)
 		end(listener, EXIT_TROUBLE, "outcomes could not be recorded");

@@ -36,7 +36,7 @@ static const char help[] =
 	"                        otherwise; the address that is connected to counts, and an IPv4\n"
 	"                        address mapped into IPv6 counts as IPv4\n"
 	"  --signing-keys FILE   sign requests with the keys in FILE\n"
-	"  --once                deliver what is due, then exit\n"
+	"  --once                deliver what is due, then exit; what fails is not waited for\n"
 	"  --version             print the version and exit\n"
 	"  --help                print this text and exit\n"
 	"\n"

@@ -23,6 +23,10 @@ struct Queue
 	Delivery *first_held, *last_held; /* the list of all, by the end of their leases */
 };
 
+/* A host is slow when what waits for it will need longer than this. */
+#define SLOW (250 * MILLISECOND)
+
+static bool is_slow(const Host *host, int per_host, Microseconds now);
 static Delivery *delivery_create(const ClaimedRow *row);
 static const char *copy_string(char **to, const char *from, size_t length);
 static void held_append(Queue *queue, Delivery *delivery);
@@ -82,7 +86,7 @@ queue_can_start(const Queue *queue)
 
 /* The next delivery to be sent, or NULL. It stays the queue's; queue_release() ends it. */
 Delivery *
-queue_start_next(Queue *queue)
+queue_start_next(Queue *queue, Microseconds now)
 {
 	Host *host = queue->ready;
 	Delivery *delivery;
@@ -92,8 +96,9 @@ queue_start_next(Queue *queue)
 	queue->ready = host->next;
 	delivery = host->first;
 	remove_waiting(queue, delivery);
-	delivery->started = true;
-	host->active++;
+	delivery->started = now;
+	if (host->active++ == 0)
+		host->moved = now;
 	host_check_ready(queue, host);
 	return delivery;
 }
@@ -104,8 +109,12 @@ queue_release(Queue *queue, Delivery *delivery)
 {
 	Host *host = delivery->host;
 
-	if (delivery->started)
+	if (delivery->started != 0)
+	{
 		host->active--;
+		host->moved = clock_now();
+		host->last_duration = host->moved - delivery->started;
+	}
 	else
 		remove_waiting(queue, delivery);
 	host_check_ready(queue, host);
@@ -131,6 +140,18 @@ queue_first_held(const Queue *queue)
 	return queue->first_held;
 }
 
+/* How many deliveries wait for hosts that are slow. */
+int
+queue_waiting_for_slow(const Queue *queue, Microseconds now)
+{
+	int count = 0;
+
+	for (const Delivery *at = queue->first_held; at != NULL; at = at->held_next)
+		if (at->started == 0 && is_slow(at->host, queue->per_host, now))
+			count++;
+	return count;
+}
+
 /* How many deliveries are not started. */
 int
 queue_waiting(const Queue *queue)
@@ -150,6 +171,16 @@ size_t
 queue_bytes(const Queue *queue)
 {
 	return queue->bytes;
+}
+
+/* Guesses how long a host needs for what waits, by its last answer, or the lack of one. */
+static bool
+is_slow(const Host *host, int per_host, Microseconds now)
+{
+	Microseconds silence = host->active > 0 ? now - host->moved : 0;
+	Microseconds each = silence > host->last_duration ? silence : host->last_duration;
+
+	return each * host->queued / per_host > SLOW;
 }
 
 /* Copies a row into one block. */

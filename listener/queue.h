@@ -20,8 +20,8 @@ typedef struct Delivery
 	struct Delivery *held_previous;
 	Host *host;
 	Microseconds lease_end;
-	uint64_t renewal; /* the last renewal that asked for it */
-	bool started;
+	uint64_t renewal;     /* the last renewal that asked for it */
+	Microseconds started; /* 0: not yet */
 	bool confirm;
 	int attempt;
 	size_t size; /* of the block */
@@ -53,7 +53,8 @@ extern Queue *queue_create(HostTable *hosts, int per_host);
 extern void queue_free(Queue *queue);
 extern void queue_add(Queue *queue, const ClaimedRow *row, Microseconds lease_end);
 extern bool queue_can_start(const Queue *queue);
-extern Delivery *queue_start_next(Queue *queue);
+extern int queue_waiting_for_slow(const Queue *queue, Microseconds now);
+extern Delivery *queue_start_next(Queue *queue, Microseconds now);
 extern void queue_release(Queue *queue, Delivery *delivery);
 extern void queue_extend_lease(Queue *queue, Delivery *delivery, Microseconds lease_end);
 extern Delivery *queue_first_held(const Queue *queue);

@@ -36,7 +36,9 @@ typedef struct Transfer
 	Delivery *delivery;
 	struct curl_slist *headers;
 	Microseconds started;
-	bool connecting;                /* a connection of its own was begun */
+	bool connecting;                /* it has begun a connection of its own ... */
+	int socket;                     /* ... on this socket; -1 when it is closed */
+	bool connected;                 /* ... and had one when the socket was closed */
 	char refused[INET6_ADDRSTRLEN]; /* an address that is not allowed, or "" */
 	size_t header_bytes;
 	size_t body_bytes;
@@ -45,6 +47,13 @@ typedef struct Transfer
 	size_t excerpt_length;
 	char error[CURL_ERROR_SIZE];
 } Transfer;
+
+/* What is known of a socket. */
+typedef struct SocketState
+{
+	Transfer *opener; /* opened by on_open() for this one; NULL: by libcurl for itself */
+	bool wanted;      /* libcurl waits for something on it */
+} SocketState;
 
 struct Transfers
 {
@@ -55,8 +64,8 @@ struct Transfers
 	Transfer *transfers; /* concurrency of them */
 	Transfer *free;
 	int active;
-	bool *wanted; /* by file descriptor: libcurl waits for something on it */
-	int wanted_count;
+	SocketState *sockets; /* by file descriptor */
+	int socket_count;
 	Request request; /* memory that is used again for every request */
 };
 
@@ -65,8 +74,9 @@ static void set_permanent_options(const Transfers *transfers, Transfer *transfer
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *argument, void *unused);
 static int on_timer(CURLM *multi, long timeout, void *argument);
 static void on_ready(void *argument, int fd, uint32_t events);
-static void want(Transfers *transfers, int fd, bool wanted);
+static SocketState *socket_state(Transfers *transfers, int fd);
 static curl_socket_t on_open(void *argument, curlsocktype purpose, struct curl_sockaddr *address);
+static bool is_connected(int fd);
 static int on_close(void *argument, curl_socket_t fd);
 static size_t on_header(char *data, size_t size, size_t count, void *argument);
 static size_t on_body(char *data, size_t size, size_t count, void *argument);
@@ -130,7 +140,7 @@ transfers_free(Transfers *transfers)
 	curl_multi_cleanup(transfers->multi);
 	request_free(&transfers->request);
 	free(transfers->transfers);
-	free(transfers->wanted);
+	free(transfers->sockets);
 	free(transfers);
 }
 
@@ -200,6 +210,8 @@ transfer_init(Transfers *transfers, Transfer *transfer)
 		set_permanent_options(transfers, transfer);
 	}
 	transfer->connecting = false;
+	transfer->socket = -1;
+	transfer->connected = false;
 	transfer->refused[0] = '\0';
 	transfer->header_bytes = 0;
 	transfer->body_bytes = 0;
@@ -243,22 +255,27 @@ set_permanent_options(const Transfers *transfers, Transfer *transfer)
 /*
  * libcurl says what it waits for on a socket. When it waits for nothing any more the watch stays:
  * the connection will most likely carry another request at once, and epoll_ctl() is a system call.
+ * Not so on the sockets that libcurl uses within itself (to resolve names), which it closes without
+ * a word.
  */
 static int
 on_socket(CURL *easy, curl_socket_t fd, int what, void *argument, void *unused)
 {
 	Transfers *transfers = argument;
+	SocketState *state = socket_state(transfers, fd);
 	uint32_t events = 0;
 
 	(void) easy;
 	(void) unused;
-	want(transfers, fd, what != CURL_POLL_REMOVE);
+	state->wanted = what != CURL_POLL_REMOVE;
 	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
 		events |= EPOLLIN;
 	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
 		events |= EPOLLOUT;
 	if (events != 0)
 		loop_watch(transfers->loop, fd, events, on_ready, transfers);
+	else if (state->opener == NULL)
+		loop_forget(transfers->loop, fd);
 	return 0;
 }
 
@@ -285,7 +302,7 @@ on_ready(void *argument, int fd, uint32_t events)
 	int running;
 
 	/* Nobody waits for it: an idle connection that the other side closes. libcurl will find out. */
-	if (fd >= transfers->wanted_count || !transfers->wanted[fd])
+	if (!socket_state(transfers, fd)->wanted)
 	{
 		loop_forget(transfers->loop, fd);
 		return;
@@ -299,20 +316,21 @@ on_ready(void *argument, int fd, uint32_t events)
 	curl_multi_socket_action(transfers->multi, fd, bits, &running);
 }
 
-/* Notes whether libcurl waits for something on a socket. */
-static void
-want(Transfers *transfers, int fd, bool wanted)
+/* What is known of a socket; valid until the next call. */
+static SocketState *
+socket_state(Transfers *transfers, int fd)
 {
-	if (fd >= transfers->wanted_count)
+	if (fd >= transfers->socket_count)
 	{
 		int count = 2 * fd + 64;
 
-		transfers->wanted = memory_resize(transfers->wanted, (size_t) count * sizeof(bool));
-		memset(transfers->wanted + transfers->wanted_count, 0,
-			   (size_t) (count - transfers->wanted_count) * sizeof(bool));
-		transfers->wanted_count = count;
+		transfers->sockets =
+			memory_resize(transfers->sockets, (size_t) count * sizeof(SocketState));
+		memset(transfers->sockets + transfers->socket_count, 0,
+			   (size_t) (count - transfers->socket_count) * sizeof(SocketState));
+		transfers->socket_count = count;
 	}
-	transfers->wanted[fd] = wanted;
+	return &transfers->sockets[fd];
 }
 
 /* Opens a socket to an address, if that address is allowed. */
@@ -320,6 +338,7 @@ static curl_socket_t
 on_open(void *argument, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	Transfer *transfer = argument;
+	int fd;
 
 	(void) purpose;
 	if (!address_is_allowed(transfer->all->plan.allowed, &address->addr))
@@ -328,7 +347,22 @@ on_open(void *argument, curlsocktype purpose, struct curl_sockaddr *address)
 		return CURL_SOCKET_BAD;
 	}
 	transfer->connecting = true;
-	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	if (fd < 0)
+		return CURL_SOCKET_BAD;
+	*socket_state(transfer->all, fd) = (SocketState){ .opener = transfer };
+	transfer->socket = fd;
+	return fd;
+}
+
+/* Says whether there is somebody at the other end. */
+static bool
+is_connected(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof(peer);
+
+	return getpeername(fd, (struct sockaddr *) &peer, &length) == 0;
 }
 
 static int
@@ -336,7 +370,15 @@ on_close(void *argument, curl_socket_t fd)
 {
 	Transfers *transfers = argument;
 
-	want(transfers, fd, false);
+	Transfer *opener = socket_state(transfers, fd)->opener;
+
+	/* The last chance to learn how far a request had come that has failed. */
+	if (opener != NULL && opener->socket == fd)
+	{
+		opener->connected = is_connected(fd);
+		opener->socket = -1;
+	}
+	*socket_state(transfers, fd) = (SocketState){ .opener = NULL };
 	loop_forget(transfers->loop, fd);
 	return close(fd);
 }
@@ -446,6 +488,10 @@ describe_error(const Transfer *transfer, CURLcode code, char *text, size_t room)
 				 (double) transfer->all->plan.timeout / SECOND, step_of(transfer));
 	else if (transfer->refused[0] != '\0' && !transfer->connecting)
 		snprintf(words, sizeof(words), "address %s is not allowed", transfer->refused);
+	else if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
+		snprintf(words, sizeof(words), "the URL cannot be used: %s", curl_easy_strerror(code));
+	else if (code == CURLE_COULDNT_RESOLVE_HOST)
+		snprintf(words, sizeof(words), "could not resolve the host name");
 	else if (code == CURLE_COULDNT_CONNECT && system_error != 0)
 		snprintf(words, sizeof(words), "could not connect: %s", strerror((int) system_error));
 	else if (transfer->header_bytes > LONGEST_HEADERS)
@@ -460,21 +506,20 @@ describe_error(const Transfer *transfer, CURLcode code, char *text, size_t room)
 static const char *
 step_of(const Transfer *transfer)
 {
-	curl_off_t connected = 0;
-	curl_off_t secured = 0;
 	curl_off_t ready = 0;
 	curl_off_t sent = 0;
 	bool https = strncasecmp(transfer->delivery->url, "https:", 6) == 0;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_CONNECT_TIME_T, &connected);
-	curl_easy_getinfo(transfer->easy, CURLINFO_APPCONNECT_TIME_T, &secured);
 	curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &ready);
 	curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
 	if (ready == 0)
 	{
 		if (!transfer->connecting)
 			return "resolving the host name";
-		return https && connected != 0 && secured == 0 ? "in the TLS handshake" : "connecting";
+		if (https &&
+			(transfer->connected || (transfer->socket >= 0 && is_connected(transfer->socket))))
+			return "in the TLS handshake";
+		return "connecting";
 	}
 	if (transfer->header_bytes > 0)
 		return "reading the answer";
