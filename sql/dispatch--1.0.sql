@@ -1,0 +1,647 @@
+\echo Use "CREATE EXTENSION dispatch" to load this file. \quit
+
+-- The schema is made here and not by the control file, so that an existing
+-- schema of somebody else's is never taken over.
+CREATE SCHEMA dispatch;
+
+COMMENT ON SCHEMA dispatch IS 'logistics dispatch: types, dispatches, jobs, participants, events, callbacks';
+
+--
+-- Ids
+--
+
+-- Volatile: every call gives another id.
+CREATE FUNCTION dispatch.uuidv7() RETURNS uuid
+    LANGUAGE c VOLATILE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'dispatch_uuidv7';
+
+COMMENT ON FUNCTION dispatch.uuidv7() IS 'a time-ordered id (UUID version 7, RFC 9562)';
+
+--
+-- Tables
+--
+-- No foreign keys, no sequences: functions write children under the lock of
+-- their dispatch, and ids are made in C. doc/architecture.md says why.
+--
+
+CREATE TABLE dispatch.types (
+    id                    uuid        NOT NULL,
+    name                  text        COLLATE "C" NOT NULL,
+    lifecycle             jsonb       NOT NULL,
+    additional_attributes boolean     NOT NULL,
+    attributes            jsonb       NOT NULL DEFAULT '[]',
+    revision              integer     NOT NULL DEFAULT 0,
+    created_at            timestamptz NOT NULL DEFAULT now(),
+    updated_at            timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT types_pkey PRIMARY KEY (id),
+    CONSTRAINT types_name_key UNIQUE (name)
+);
+
+COMMENT ON TABLE dispatch.types IS 'dispatch types, each with its attributes as one document';
+COMMENT ON COLUMN dispatch.types.lifecycle IS 'initial status, final statuses, transitions';
+COMMENT ON COLUMN dispatch.types.additional_attributes IS 'whether custom data may have members that no attribute describes';
+COMMENT ON COLUMN dispatch.types.attributes IS 'attribute definitions as given, in the order of their creation';
+COMMENT ON COLUMN dispatch.types.revision IS 'how many times attributes were added';
+
+CREATE TABLE dispatch.type_events (
+    type_id    uuid        NOT NULL,
+    sequence   bigint      NOT NULL,
+    type       text        COLLATE "C" NOT NULL,
+    data       jsonb       NOT NULL,
+    event_meta jsonb,
+    caller     text        NOT NULL,
+    at         timestamptz NOT NULL,
+    CONSTRAINT type_events_pkey PRIMARY KEY (type_id, sequence)
+);
+
+COMMENT ON TABLE dispatch.type_events IS 'what happened to each dispatch type';
+
+-- fillfactor: a change of a dispatch rewrites its row in place (HOT).
+CREATE TABLE dispatch.dispatches (
+    id            uuid        NOT NULL DEFAULT dispatch.uuidv7(),
+    type_id       uuid        NOT NULL,
+    version       bigint      NOT NULL DEFAULT 1,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    updated_at    timestamptz NOT NULL DEFAULT now(),
+    closed_at     timestamptz,
+    seal          bigint,
+    type_revision integer,
+    dispatch_ref  text        COLLATE "C",
+    status        text        COLLATE "C" NOT NULL,
+    sub_status    text        COLLATE "C",
+    custom_data   jsonb       NOT NULL DEFAULT '{}',
+    extra         jsonb,
+    CONSTRAINT dispatches_pkey PRIMARY KEY (id),
+    CONSTRAINT dispatches_dispatch_ref_key UNIQUE (dispatch_ref)
+) WITH (fillfactor = 80);
+
+-- The status is left out of the index, so that a change of status stays HOT.
+CREATE INDEX dispatches_open_idx ON dispatch.dispatches (type_id, id) WHERE closed_at IS NULL;
+
+COMMENT ON TABLE dispatch.dispatches IS 'dispatches: one row each; rows written by any way are validated';
+COMMENT ON COLUMN dispatch.dispatches.version IS 'counts the changes, from 1';
+COMMENT ON COLUMN dispatch.dispatches.closed_at IS 'when a final status was reached; derived from the status';
+COMMENT ON COLUMN dispatch.dispatches.seal IS 'hash over type, revision and custom data of a row that was validated';
+COMMENT ON COLUMN dispatch.dispatches.type_revision IS 'revision of the type under which the custom data was validated';
+COMMENT ON COLUMN dispatch.dispatches.extra IS 'members of the create request that the service only keeps and returns';
+
+CREATE TABLE dispatch.members (
+    dispatch_id uuid        NOT NULL,
+    sequence    bigint      NOT NULL,
+    added_at    timestamptz NOT NULL,
+    ordinal     integer     NOT NULL,
+    kind        "char"      NOT NULL,
+    state       "char"      NOT NULL,
+    member_id   text        COLLATE "C" NOT NULL,
+    CONSTRAINT members_pkey PRIMARY KEY (dispatch_id, kind, member_id)
+);
+
+CREATE INDEX members_member_idx ON dispatch.members (member_id, kind, dispatch_id);
+
+COMMENT ON TABLE dispatch.members IS 'jobs and participants of dispatches';
+COMMENT ON COLUMN dispatch.members.sequence IS 'the event that added the member';
+COMMENT ON COLUMN dispatch.members.ordinal IS 'the place in the call that added the member';
+COMMENT ON COLUMN dispatch.members.kind IS 'j: job, p: participant';
+COMMENT ON COLUMN dispatch.members.state IS 'c: CONFIRMED';
+
+CREATE TABLE dispatch.event_log (
+    dispatch_id      uuid        NOT NULL,
+    sequence         bigint      NOT NULL,
+    at               timestamptz NOT NULL,
+    type             text        COLLATE "C" NOT NULL,
+    caller           text        NOT NULL,
+    data             jsonb       NOT NULL,
+    event_meta       jsonb,
+    callback_id      uuid,
+    callback_method  text        COLLATE "C",
+    callback_host    text        COLLATE "C",
+    callback_url     text        COLLATE "C",
+    callback_headers jsonb,
+    CONSTRAINT event_log_pkey PRIMARY KEY (dispatch_id, sequence)
+);
+
+COMMENT ON TABLE dispatch.event_log IS 'what happened to each dispatch, with the callback that the operation carried; immutable';
+COMMENT ON COLUMN dispatch.event_log.sequence IS 'the version of the dispatch that the event made';
+COMMENT ON COLUMN dispatch.event_log.callback_url IS 'may hold a token: not for readers';
+COMMENT ON COLUMN dispatch.event_log.callback_headers IS 'may hold a token: not for readers';
+
+CREATE TABLE dispatch.queue (
+    callback_id uuid        NOT NULL,
+    dispatch_id uuid        NOT NULL,
+    sequence    bigint      NOT NULL,
+    next_at     timestamptz NOT NULL,
+    attempt     integer     NOT NULL DEFAULT 0,
+    unused      integer     NOT NULL DEFAULT 0,
+    leased      boolean     NOT NULL DEFAULT false,
+    host        text        COLLATE "C" NOT NULL,
+    CONSTRAINT queue_pkey PRIMARY KEY (callback_id)
+) WITH (fillfactor = 70);
+
+CREATE INDEX queue_next_at_idx ON dispatch.queue (next_at);
+
+COMMENT ON TABLE dispatch.queue IS 'callbacks that are still to be sent; a row goes when its callback ends';
+COMMENT ON COLUMN dispatch.queue.next_at IS 'when it falls due: the next attempt, or the end of the lease';
+COMMENT ON COLUMN dispatch.queue.attempt IS 'how many times it was claimed; what is claimed is known by it';
+COMMENT ON COLUMN dispatch.queue.unused IS 'how many claims were given back unused';
+COMMENT ON COLUMN dispatch.queue.leased IS 'whether a listener has it';
+
+CREATE TABLE dispatch.attempts (
+    dispatch_id uuid        NOT NULL,
+    sequence    bigint      NOT NULL,
+    callback_id uuid        NOT NULL,
+    at          timestamptz NOT NULL,
+    attempt     integer     NOT NULL,
+    tries       integer     NOT NULL,
+    status      integer,
+    state       text        COLLATE "C",
+    duration    interval,
+    error       text,
+    excerpt     text,
+    CONSTRAINT attempts_pkey PRIMARY KEY (dispatch_id, sequence, attempt)
+);
+
+COMMENT ON TABLE dispatch.attempts IS 'what came of each attempt to send a callback';
+COMMENT ON COLUMN dispatch.attempts.tries IS 'attempts used up so far, this one included';
+COMMENT ON COLUMN dispatch.attempts.status IS 'HTTP status of the answer; NULL when there was none';
+COMMENT ON COLUMN dispatch.attempts.state IS 'DELIVERED or DEAD when this attempt ended the callback';
+
+-- One statement a table: several calls in one SELECT fail.
+SELECT pg_catalog.pg_extension_config_dump('dispatch.types', '');
+SELECT pg_catalog.pg_extension_config_dump('dispatch.type_events', '');
+SELECT pg_catalog.pg_extension_config_dump('dispatch.dispatches', '');
+SELECT pg_catalog.pg_extension_config_dump('dispatch.members', '');
+SELECT pg_catalog.pg_extension_config_dump('dispatch.event_log', '');
+SELECT pg_catalog.pg_extension_config_dump('dispatch.queue', '');
+SELECT pg_catalog.pg_extension_config_dump('dispatch.attempts', '');
+
+--
+-- Views, for reading with plain SQL
+--
+
+CREATE VIEW dispatch.attributes AS
+SELECT t.id AS type_id,
+       t.name AS type_name,
+       a.definition ->> 'name' AS name,
+       a.definition ->> 'dataType' AS data_type,
+       a.definition ->> 'description' AS description,
+       NULLIF(a.definition -> 'tags', 'null') AS tags,
+       COALESCE((a.definition -> 'validation' -> 'required')::text = 'true', false) AS required,
+       COALESCE((a.definition -> 'indexed')::text = 'true', false) AS indexed,
+       NULLIF(a.definition -> 'defaultValue', 'null') AS default_value,
+       NULLIF(a.definition -> 'validation', 'null') AS validation,
+       a.position
+  FROM dispatch.types AS t
+ CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(t.attributes)
+       WITH ORDINALITY AS a(definition, position);
+
+COMMENT ON VIEW dispatch.attributes IS 'the attributes of dispatch types';
+
+CREATE VIEW dispatch.jobs AS
+SELECT m.dispatch_id,
+       m.member_id AS job_id,
+       CASE m.state WHEN 'c' THEN 'CONFIRMED' END AS state,
+       m.added_at,
+       m.sequence,
+       m.ordinal
+  FROM dispatch.members AS m
+ WHERE m.kind = 'j';
+
+COMMENT ON VIEW dispatch.jobs IS 'the jobs of dispatches';
+
+CREATE VIEW dispatch.participants AS
+SELECT m.dispatch_id,
+       m.member_id AS participant_id,
+       CASE m.state WHEN 'c' THEN 'CONFIRMED' END AS state,
+       m.added_at,
+       m.sequence,
+       m.ordinal
+  FROM dispatch.members AS m
+ WHERE m.kind = 'p';
+
+COMMENT ON VIEW dispatch.participants IS 'the participants of dispatches';
+
+CREATE VIEW dispatch.events AS
+SELECT e.dispatch_id, e.sequence, e.type, e.data, e.event_meta, e.caller, e.at, e.callback_id
+  FROM dispatch.event_log AS e;
+
+COMMENT ON VIEW dispatch.events IS 'the events of dispatches, without the URLs and headers of their callbacks';
+
+CREATE VIEW dispatch.callbacks AS
+SELECT e.callback_id,
+       e.dispatch_id,
+       e.sequence,
+       e.callback_host AS host,
+       CASE WHEN q.callback_id IS NOT NULL THEN 'PENDING' ELSE l.state END AS state,
+       COALESCE(q.attempt - q.unused, l.tries, 0) AS attempts,
+       l.status AS last_status,
+       l.error AS last_error,
+       l.at AS last_at,
+       l.duration AS last_duration,
+       l.excerpt AS last_excerpt,
+       q.next_at,
+       COALESCE(q.leased, false) AS leased
+  FROM dispatch.event_log AS e
+  LEFT JOIN dispatch.queue AS q ON q.callback_id = e.callback_id
+  LEFT JOIN LATERAL (
+       SELECT a.state, a.tries, a.status, a.error, a.at, a.duration, a.excerpt
+         FROM dispatch.attempts AS a
+        WHERE a.dispatch_id = e.dispatch_id
+          AND a.sequence = e.sequence
+        ORDER BY a.attempt DESC
+        LIMIT 1) AS l ON true
+ WHERE e.callback_id IS NOT NULL;
+
+COMMENT ON VIEW dispatch.callbacks IS 'callbacks and what became of them, without their URLs and headers';
+
+--
+-- Triggers
+--
+
+-- Runs as whoever writes; only the load of the type's definition switches user, in C.
+CREATE FUNCTION dispatch.check_dispatch() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'dispatch_check_dispatch';
+
+COMMENT ON FUNCTION dispatch.check_dispatch() IS 'validates and seals a row of dispatches, however it is written';
+
+CREATE TRIGGER dispatches_check
+    BEFORE INSERT OR UPDATE OF type_id, dispatch_ref, status, sub_status, closed_at, custom_data, extra, type_revision, seal
+    ON dispatch.dispatches
+    FOR EACH ROW EXECUTE FUNCTION dispatch.check_dispatch();
+
+COMMENT ON TRIGGER dispatches_check ON dispatch.dispatches IS 'validates and seals the row';
+
+CREATE FUNCTION dispatch.type_changed() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'dispatch_type_changed';
+
+COMMENT ON FUNCTION dispatch.type_changed() IS 'tells every session that its cached types are out of date';
+
+-- ALWAYS, and for each row: logical replication fires nothing else.
+CREATE TRIGGER types_changed
+    AFTER UPDATE OR DELETE ON dispatch.types
+    FOR EACH ROW EXECUTE FUNCTION dispatch.type_changed();
+ALTER TABLE dispatch.types ENABLE ALWAYS TRIGGER types_changed;
+
+COMMENT ON TRIGGER types_changed ON dispatch.types IS 'invalidates the cached types of every session';
+
+CREATE TRIGGER types_truncated
+    AFTER TRUNCATE ON dispatch.types
+    FOR EACH STATEMENT EXECUTE FUNCTION dispatch.type_changed();
+ALTER TABLE dispatch.types ENABLE ALWAYS TRIGGER types_truncated;
+
+COMMENT ON TRIGGER types_truncated ON dispatch.types IS 'invalidates the cached types of every session';
+
+CREATE FUNCTION dispatch.callback_queued() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'dispatch_callback_queued';
+
+COMMENT ON FUNCTION dispatch.callback_queued() IS 'wakes the listeners when the transaction commits';
+
+CREATE TRIGGER queue_signal
+    AFTER INSERT ON dispatch.queue
+    FOR EACH STATEMENT EXECUTE FUNCTION dispatch.callback_queued();
+
+COMMENT ON TRIGGER queue_signal ON dispatch.queue IS 'wakes the listeners when the transaction commits';
+
+--
+-- Types and attributes
+--
+-- SECURITY DEFINER from here on, where not said otherwise: callers have rights
+-- on the functions and not on the tables. The search_path is pinned, so that
+-- nothing of the caller's is found by name.
+--
+
+CREATE FUNCTION dispatch.create_type(
+    name text,
+    lifecycle jsonb DEFAULT NULL,
+    additional_attributes boolean DEFAULT false,
+    event_meta jsonb DEFAULT NULL)
+    RETURNS uuid
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_create_type';
+
+COMMENT ON FUNCTION dispatch.create_type(text, jsonb, boolean, jsonb) IS 'creates a dispatch type';
+
+CREATE FUNCTION dispatch.create_attributes(
+    dispatch_type uuid,
+    attributes jsonb,
+    event_meta jsonb DEFAULT NULL)
+    RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_create_attributes';
+
+COMMENT ON FUNCTION dispatch.create_attributes(uuid, jsonb, jsonb) IS 'adds attributes to a dispatch type, given by id; returns how many';
+
+CREATE FUNCTION dispatch.create_attributes(
+    dispatch_type text,
+    attributes jsonb,
+    event_meta jsonb DEFAULT NULL)
+    RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_create_attributes';
+
+COMMENT ON FUNCTION dispatch.create_attributes(text, jsonb, jsonb) IS 'adds attributes to a dispatch type, given by name or id; returns how many';
+
+CREATE FUNCTION dispatch.get_attributes(dispatch_type uuid) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_get_attributes';
+
+COMMENT ON FUNCTION dispatch.get_attributes(uuid) IS 'the attributes of a dispatch type, given by id';
+
+CREATE FUNCTION dispatch.get_attributes(dispatch_type text) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_get_attributes';
+
+COMMENT ON FUNCTION dispatch.get_attributes(text) IS 'the attributes of a dispatch type, given by name or id';
+
+CREATE FUNCTION dispatch.get_type(dispatch_type uuid) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_get_type';
+
+COMMENT ON FUNCTION dispatch.get_type(uuid) IS 'a dispatch type, given by id';
+
+CREATE FUNCTION dispatch.get_type(dispatch_type text) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_get_type';
+
+COMMENT ON FUNCTION dispatch.get_type(text) IS 'a dispatch type, given by name or id';
+
+CREATE FUNCTION dispatch.list_types() RETURNS SETOF jsonb
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_list_types';
+
+COMMENT ON FUNCTION dispatch.list_types() IS 'all dispatch types, by name';
+
+CREATE FUNCTION dispatch.type_history(
+    dispatch_type uuid,
+    OUT sequence bigint, OUT type text, OUT data jsonb, OUT event_meta jsonb, OUT caller text, OUT at timestamptz)
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_type_history';
+
+COMMENT ON FUNCTION dispatch.type_history(uuid) IS 'what happened to a dispatch type, given by id, oldest first';
+
+CREATE FUNCTION dispatch.type_history(
+    dispatch_type text,
+    OUT sequence bigint, OUT type text, OUT data jsonb, OUT event_meta jsonb, OUT caller text, OUT at timestamptz)
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_type_history';
+
+COMMENT ON FUNCTION dispatch.type_history(text) IS 'what happened to a dispatch type, given by name or id, oldest first';
+
+--
+-- Validation
+--
+-- Runs as the invoker; only the load of a type's definition switches user, in C.
+--
+
+CREATE FUNCTION dispatch.validate(
+    dispatch_type uuid,
+    custom_data jsonb,
+    OUT attribute text, OUT rule text, OUT message text)
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'dispatch_validate';
+
+COMMENT ON FUNCTION dispatch.validate(uuid, jsonb) IS 'everything in custom data that breaks the attributes of a type, given by id';
+
+CREATE FUNCTION dispatch.validate(
+    dispatch_type text,
+    custom_data jsonb,
+    OUT attribute text, OUT rule text, OUT message text)
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'dispatch_validate';
+
+COMMENT ON FUNCTION dispatch.validate(text, jsonb) IS 'everything in custom data that breaks the attributes of a type, given by name or id';
+
+CREATE FUNCTION dispatch.is_valid(dispatch_type uuid, custom_data jsonb) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'dispatch_is_valid';
+
+COMMENT ON FUNCTION dispatch.is_valid(uuid, jsonb) IS 'whether custom data fits the attributes of a type, given by id';
+
+CREATE FUNCTION dispatch.is_valid(dispatch_type text, custom_data jsonb) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'dispatch_is_valid';
+
+COMMENT ON FUNCTION dispatch.is_valid(text, jsonb) IS 'whether custom data fits the attributes of a type, given by name or id';
+
+-- For our own statements: an update that patches and validates in one go.
+CREATE FUNCTION dispatch.merge_patch(target jsonb, patch jsonb) RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'dispatch_merge_patch';
+
+COMMENT ON FUNCTION dispatch.merge_patch(jsonb, jsonb) IS 'JSON merge patch (RFC 7396)';
+
+--
+-- Dispatches
+--
+
+CREATE FUNCTION dispatch.create_dispatch(
+    dispatch_type uuid,
+    dispatch_ref text DEFAULT NULL,
+    jobs text[] DEFAULT '{}',
+    participants text[] DEFAULT '{}',
+    custom_data jsonb DEFAULT '{}',
+    callback jsonb DEFAULT NULL,
+    event_meta jsonb DEFAULT NULL,
+    extra jsonb DEFAULT NULL)
+    RETURNS uuid
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_create_dispatch';
+
+COMMENT ON FUNCTION dispatch.create_dispatch(uuid, text, text[], text[], jsonb, jsonb, jsonb, jsonb) IS 'creates a dispatch of a type given by id; returns its id';
+
+CREATE FUNCTION dispatch.create_dispatch(
+    dispatch_type text,
+    dispatch_ref text DEFAULT NULL,
+    jobs text[] DEFAULT '{}',
+    participants text[] DEFAULT '{}',
+    custom_data jsonb DEFAULT '{}',
+    callback jsonb DEFAULT NULL,
+    event_meta jsonb DEFAULT NULL,
+    extra jsonb DEFAULT NULL)
+    RETURNS uuid
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_create_dispatch';
+
+COMMENT ON FUNCTION dispatch.create_dispatch(text, text, text[], text[], jsonb, jsonb, jsonb, jsonb) IS 'creates a dispatch of a type given by name or id; returns its id';
+
+CREATE FUNCTION dispatch.add_job(dispatch_id uuid, job_id text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_add_job';
+
+COMMENT ON FUNCTION dispatch.add_job(uuid, text, jsonb, jsonb) IS 'adds a job to a dispatch; returns the new version';
+
+CREATE FUNCTION dispatch.add_jobs(dispatch_id uuid, jobs text[], callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_add_jobs';
+
+COMMENT ON FUNCTION dispatch.add_jobs(uuid, text[], jsonb, jsonb) IS 'adds jobs to a dispatch, all or none; returns the new version';
+
+CREATE FUNCTION dispatch.add_participant(dispatch_id uuid, participant_id text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_add_participant';
+
+COMMENT ON FUNCTION dispatch.add_participant(uuid, text, jsonb, jsonb) IS 'adds a participant to a dispatch; returns the new version';
+
+CREATE FUNCTION dispatch.add_participants(dispatch_id uuid, participants text[], callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_add_participants';
+
+COMMENT ON FUNCTION dispatch.add_participants(uuid, text[], jsonb, jsonb) IS 'adds participants to a dispatch, all or none; returns the new version';
+
+CREATE FUNCTION dispatch.remove_job(dispatch_id uuid, job_id text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_remove_job';
+
+COMMENT ON FUNCTION dispatch.remove_job(uuid, text, jsonb, jsonb) IS 'removes a job from a dispatch; returns the new version';
+
+CREATE FUNCTION dispatch.remove_jobs(dispatch_id uuid, jobs text[], callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_remove_jobs';
+
+COMMENT ON FUNCTION dispatch.remove_jobs(uuid, text[], jsonb, jsonb) IS 'removes jobs from a dispatch, all or none; returns the new version';
+
+CREATE FUNCTION dispatch.remove_participant(dispatch_id uuid, participant_id text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_remove_participant';
+
+COMMENT ON FUNCTION dispatch.remove_participant(uuid, text, jsonb, jsonb) IS 'removes a participant from a dispatch; returns the new version';
+
+CREATE FUNCTION dispatch.remove_participants(dispatch_id uuid, participants text[], callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_remove_participants';
+
+COMMENT ON FUNCTION dispatch.remove_participants(uuid, text[], jsonb, jsonb) IS 'removes participants from a dispatch, all or none; returns the new version';
+
+CREATE FUNCTION dispatch.update_status(dispatch_id uuid, status text, sub_status text DEFAULT NULL, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_update_status';
+
+COMMENT ON FUNCTION dispatch.update_status(uuid, text, text, jsonb, jsonb) IS 'moves a dispatch to a status and sets its sub-status; returns the new version';
+
+CREATE FUNCTION dispatch.update_sub_status(dispatch_id uuid, sub_status text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_update_sub_status';
+
+COMMENT ON FUNCTION dispatch.update_sub_status(uuid, text, jsonb, jsonb) IS 'sets the sub-status of a dispatch; returns the new version';
+
+CREATE FUNCTION dispatch.update_custom_data(dispatch_id uuid, patch jsonb, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_update_custom_data';
+
+COMMENT ON FUNCTION dispatch.update_custom_data(uuid, jsonb, jsonb, jsonb) IS 'applies a JSON merge patch (RFC 7396) to the custom data of a dispatch; returns the new version';
+
+CREATE FUNCTION dispatch.get_dispatch(dispatch_id uuid) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_get_dispatch';
+
+COMMENT ON FUNCTION dispatch.get_dispatch(uuid) IS 'a dispatch with its jobs and participants';
+
+CREATE FUNCTION dispatch.dispatch_id(dispatch_ref text) RETURNS uuid
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_dispatch_id';
+
+COMMENT ON FUNCTION dispatch.dispatch_id(text) IS 'the id of the dispatch with this reference';
+
+CREATE FUNCTION dispatch.history(
+    dispatch_id uuid,
+    OUT sequence bigint, OUT type text, OUT data jsonb, OUT event_meta jsonb, OUT caller text, OUT at timestamptz)
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_history';
+
+COMMENT ON FUNCTION dispatch.history(uuid) IS 'what happened to a dispatch, oldest first';
+
+CREATE FUNCTION dispatch.request(operation text, params jsonb DEFAULT '{}', body jsonb DEFAULT '{}')
+    RETURNS jsonb
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_request';
+
+COMMENT ON FUNCTION dispatch.request(text, jsonb, jsonb) IS 'runs an operation by its documented name, with its documented request body';
+
+--
+-- Callbacks, for listeners
+--
+
+CREATE FUNCTION dispatch.claim_callbacks(
+    max_rows integer DEFAULT 100,
+    lease interval DEFAULT '60 s',
+    arm boolean DEFAULT true,
+    OUT callback_id uuid, OUT attempt integer, OUT method text, OUT url text, OUT headers jsonb, OUT body text, OUT confirm boolean)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_claim_callbacks';
+
+COMMENT ON FUNCTION dispatch.claim_callbacks(integer, interval, boolean) IS 'leases callbacks that are due to the listener that calls';
+
+CREATE FUNCTION dispatch.finish_callbacks(
+    callback_ids uuid[],
+    attempts integer[],
+    status_codes integer[],
+    errors text[],
+    retry_after interval[],
+    durations interval[] DEFAULT NULL,
+    excerpts text[] DEFAULT NULL)
+    RETURNS SETOF uuid
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_finish_callbacks';
+
+COMMENT ON FUNCTION dispatch.finish_callbacks(uuid[], integer[], integer[], text[], interval[], interval[], text[]) IS 'records what came of attempts; returns the ids whose lease had passed to another attempt';
+
+CREATE FUNCTION dispatch.renew_callbacks(callback_ids uuid[], attempts integer[], lease interval)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_renew_callbacks';
+
+COMMENT ON FUNCTION dispatch.renew_callbacks(uuid[], integer[], interval) IS 'extends leases; a lease of 0 gives the callbacks back at once';
+
+-- Nothing for PUBLIC. Types get their rights with their tables and views.
+REVOKE ALL ON SCHEMA dispatch FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA dispatch FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA dispatch FROM PUBLIC;

@@ -1,0 +1,23 @@
+/*
+ * callback.h
+ *	  The callback that an operation may carry.
+ */
+#ifndef DISPATCH_CALLBACK_H
+#define DISPATCH_CALLBACK_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+/* A callback argument, checked. */
+typedef struct DispatchCallback
+{
+	const char *method;
+	char *host; /* in lower case, without its port */
+	char *url;
+	Jsonb *headers; /* array of {key, value} */
+} DispatchCallback;
+
+extern DispatchCallback *dispatch_callback_parse(const Jsonb *argument);
+
+#endif

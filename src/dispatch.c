@@ -1,0 +1,55 @@
+/*
+ * dispatch.c
+ *	  Entry of the module: magic, settings, initialisation; nothing else.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "compat.h"
+#include "outbox.h"
+#include "pattern.h"
+#include "type_cache.h"
+
+DISPATCH_MODULE_MAGIC;
+
+extern void _PG_init(void);
+
+static void
+define_settings(void)
+{
+	/* Patterns are written by users of the database: what one search may cost is not theirs to set.
+	 */
+	DefineCustomIntVariable(
+		"dispatch.regex_timeout", "How long the search for an attribute's pattern may take.",
+		"Past it the search fails with program_limit_exceeded.", &dispatch_regex_timeout, 1000, 1,
+		INT_MAX, PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+
+	/* How deliveries are retried is the operator's choice, the same for all listeners. */
+	DefineCustomIntVariable(
+		"dispatch.retry_base", "The longest wait before a callback's second attempt.",
+		"It doubles with each attempt, up to dispatch.retry_cap; the wait is "
+		"chosen at random below it.",
+		&dispatch_retry_base, 5 * 1000, 1, INT_MAX, PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"dispatch.retry_cap", "The longest wait before any attempt of a callback.",
+		"A receiver's Retry-After is honoured up to it.", &dispatch_retry_cap, 6 * 60 * 60 * 1000,
+		1, INT_MAX, PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("dispatch.max_attempts",
+							"How many attempts a callback has before it is dead.", NULL,
+							&dispatch_max_attempts, 15, 1, INT_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("dispatch");
+}
+
+/*
+ * Called by the server when it loads the module, once a backend.
+ */
+void
+_PG_init(void)
+{
+	define_settings();
+	dispatch_type_cache_init();
+}

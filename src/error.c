@@ -1,0 +1,128 @@
+/*
+ * error.c
+ *	  The errors that more than one room raises, and how values are shown in them.
+ *
+ * Messages follow PostgreSQL's error style guide: a lower case message without
+ * a period, DETAIL and HINT in full sentences, values in double quotes and cut.
+ */
+#include "postgres.h"
+
+#include "error.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+#include "compat.h"
+
+/* How many characters of a value are shown. */
+#define SHOWN 64
+
+/*
+ * A value as messages show it: cut to a sane length. Allocated where it is cut.
+ */
+const char *
+dispatch_cut(const char *text)
+{
+	int length = strlen(text);
+	int shown;
+
+	if (length <= SHOWN)
+		return text;
+	shown = pg_mbcharcliplen(text, length, SHOWN);
+	return shown < length ? psprintf("%.*s...", shown, text) : text;
+}
+
+/*
+ * An id as text, allocated in the current context.
+ */
+char *
+dispatch_uuid_text(const pg_uuid_t *id)
+{
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
+}
+
+/*
+ * 22023: an argument that must be given is NULL.
+ */
+void
+dispatch_error_null(const char *argument)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must not be null", argument)));
+	pg_unreachable();
+}
+
+/*
+ * 22023: something is not of the form it should have; the detail says how.
+ */
+void
+dispatch_error_malformed_detail(const char *what, const char *detail)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid %s", what),
+					errdetail_internal("%s", detail)));
+	pg_unreachable();
+}
+
+/*
+ * P0002: no type has this name or id.
+ */
+void
+dispatch_error_no_type(const char *name)
+{
+	ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
+					errmsg("dispatch type \"%s\" does not exist", dispatch_cut(name)),
+					errhint("dispatch.list_types() shows the types that there are.")));
+	pg_unreachable();
+}
+
+/*
+ * P0002: no dispatch has this id.
+ */
+void
+dispatch_error_no_dispatch(const pg_uuid_t *id)
+{
+	ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
+					errmsg("dispatch \"%s\" does not exist", dispatch_uuid_text(id))));
+	pg_unreachable();
+}
+
+/*
+ * Checks a text's length in characters; 22023 when it is out of bounds.
+ */
+void
+dispatch_check_length(const char *argument, const char *text, int min, int max)
+{
+	int bytes = strlen(text);
+	int characters;
+
+	/* Bytes are at least as many as characters: most texts need no count. */
+	if (bytes <= max && bytes >= min * MAX_MULTIBYTE_CHAR_LEN)
+		return;
+	characters = pg_mbstrlen_with_len(text, bytes);
+	if (characters >= min && characters <= max)
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("%s must have %d to %d characters", argument, min, max),
+					errdetail("\"%s\" has %d.", dispatch_cut(text), characters)));
+}
+
+/*
+ * For PG_CATCH: whether what was caught is that a unique constraint of ours
+ * was broken. Then it is forgotten, and *detail says by which key, in the
+ * given context. A message of our own is due, or else PG_RE_THROW().
+ */
+bool
+dispatch_caught_duplicate(const char *constraint, MemoryContext context, const char **detail)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION || error->schema_name == NULL ||
+		error->constraint_name == NULL || strcmp(error->schema_name, "dispatch") != 0 ||
+		strcmp(error->constraint_name, constraint) != 0)
+		return false;
+	FlushErrorState();
+	*detail = error->detail != NULL ? error->detail : "";
+	return true;
+}

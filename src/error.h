@@ -1,0 +1,29 @@
+/*
+ * error.h
+ *	  The errors that more than one room raises, and how values are shown in them.
+ */
+#ifndef DISPATCH_ERROR_H
+#define DISPATCH_ERROR_H
+
+#include "postgres.h"
+
+#include "utils/palloc.h"
+#include "utils/uuid.h"
+
+extern const char *dispatch_cut(const char *text);
+extern char *dispatch_uuid_text(const pg_uuid_t *id);
+
+extern void dispatch_error_null(const char *argument) pg_attribute_noreturn();
+extern void dispatch_error_malformed_detail(const char *what, const char *detail)
+	pg_attribute_noreturn();
+extern void dispatch_error_no_type(const char *name) pg_attribute_noreturn();
+extern void dispatch_error_no_dispatch(const pg_uuid_t *id) pg_attribute_noreturn();
+extern bool dispatch_caught_duplicate(const char *constraint, MemoryContext context,
+									  const char **detail);
+extern void dispatch_check_length(const char *argument, const char *text, int min, int max);
+
+/* The same with a detail made by a format. */
+#define dispatch_error_malformed(what, ...)                                                        \
+	dispatch_error_malformed_detail(what, psprintf(__VA_ARGS__))
+
+#endif

@@ -1,0 +1,400 @@
+/*
+ * operation.c
+ *	  What every change of a dispatch goes through: arguments checked, the row
+ *	  changed and by that locked, the event recorded with its callback, a new
+ *	  version returned. One operation, a bulk one too, is one event and one
+ *	  version. An error leaves nothing behind: it ends the statement.
+ */
+#include "postgres.h"
+
+#include "operation.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "callback.h"
+#include "compat.h"
+#include "custom_data.h"
+#include "error.h"
+#include "lifecycle.h"
+#include "outbox.h"
+#include "statement.h"
+#include "uuid.h"
+
+#define REF_MIN_LENGTH 4
+#define REF_MAX_LENGTH 64
+#define SUB_STATUS_MAX_LENGTH 64
+
+/* Names of get_dispatch()'s own, which a dispatch's extra members cannot have. */
+static const char *const reserved_names[] = {
+	"dispatchId", "dispatchRef",  "dispatchTypeId", "dispatchTypeName", "status",    "subStatus",
+	"jobs",       "participants", "customData",     "version",          "createdAt", "updatedAt"
+};
+
+/*
+ * SPI_connect() that raises.
+ */
+void
+dispatch_connect(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+/*
+ * The role that called, outside of all SECURITY DEFINER functions.
+ */
+char *
+dispatch_caller(void)
+{
+	return GetUserNameFromId(GetOuterUserId(), false);
+}
+
+/*
+ * Whether a name is one of get_dispatch()'s own.
+ */
+bool
+dispatch_is_reserved_name(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(reserved_names); i++)
+		if (strcmp(name, reserved_names[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Checks what every change may carry, and returns its callback, NULL for none.
+ */
+static DispatchCallback *
+check_carried(const DispatchCarried *carried)
+{
+	if (carried->event_meta != NULL)
+		dispatch_check_object("event_meta", carried->event_meta);
+	return dispatch_callback_parse(carried->callback);
+}
+
+static void
+check_extra(const Jsonb *extra)
+{
+	DispatchWalk walk;
+	DispatchKey key;
+	DispatchValue value;
+
+	if (extra == NULL)
+		return;
+	dispatch_check_object("extra", extra);
+	walk = dispatch_walk(&extra->root);
+	while (dispatch_walk_member(&walk, &key, &value))
+	{
+		char *name = pnstrdup(key.data, key.length);
+
+		if (dispatch_is_reserved_name(name))
+			dispatch_error_malformed(
+				"extra", "\"%s\" is a name that the service uses for a dispatch's own members.",
+				name);
+	}
+}
+
+/*
+ * Inserts the row of a dispatch; the trigger completes it. 23505 where the
+ * reference is used already. What it returned is to be read by the caller.
+ */
+static void
+insert_dispatch(const DispatchCreation *creation, const pg_uuid_t *id, TimestampTz at)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char nulls[] = "      ";
+	Datum values[6];
+
+	values[0] = UUIDPGetDatum(id);
+	values[1] = UUIDPGetDatum(&creation->type->id);
+	values[2] = creation->ref != NULL ? CStringGetTextDatum(creation->ref) : (Datum) 0;
+	nulls[2] = creation->ref != NULL ? ' ' : 'n';
+	values[3] = JsonbPGetDatum(creation->custom_data);
+	values[4] = creation->extra != NULL ? JsonbPGetDatum(creation->extra) : (Datum) 0;
+	nulls[4] = creation->extra != NULL ? ' ' : 'n';
+	values[5] = TimestampTzGetDatum(at);
+	PG_TRY()
+		;
+		{
+			(void) dispatch_execute(DISPATCH_INSERT_DISPATCH, values, nulls);
+		}
+		PG_CATCH();
+		{
+			const char *detail;
+
+			if (!dispatch_caught_duplicate("dispatches_dispatch_ref_key", caller, &detail))
+				PG_RE_THROW();
+			ereport(ERROR,
+					(errcode(ERRCODE_UNIQUE_VIOLATION),
+					 errmsg("dispatch reference \"%s\" is already in use", creation->ref),
+					 err_generic_string(PG_DIAG_SCHEMA_NAME, "dispatch"),
+					 err_generic_string(PG_DIAG_TABLE_NAME, "dispatches"),
+					 err_generic_string(PG_DIAG_CONSTRAINT_NAME, "dispatches_dispatch_ref_key")));
+		}
+	PG_END_TRY();
+}
+
+/*
+ * The data of the event that records a creation: all that the dispatch has.
+ */
+static Jsonb *
+creation_data(const DispatchCreation *creation, char *status, Jsonb *custom_data)
+{
+	DispatchBuilder builder;
+
+	dispatch_build_begin(&builder);
+	dispatch_build_members(&builder, creation->extra);
+	dispatch_build_text(&builder, "dispatchTypeName", creation->type->name);
+	dispatch_build_text(&builder, "status", status);
+	dispatch_members_build(&builder, &creation->jobs);
+	dispatch_members_build(&builder, &creation->participants);
+	dispatch_build_document(&builder, "customData", custom_data);
+	return dispatch_build_end(&builder);
+}
+
+/*
+ * Creates a dispatch; its id. 22023: a malformed argument; 23505: a reference
+ * that is used, a member named twice; 23514: custom data that breaks the
+ * attributes of the type.
+ */
+pg_uuid_t
+dispatch_create(const DispatchCreation *creation)
+{
+	DispatchCallback *callback = check_carried(&creation->carried);
+	DispatchEvent event;
+	TimestampTz at = GetCurrentTimestamp();
+	Jsonb *custom_data;
+	char *status;
+	pg_uuid_t id;
+	bool isnull;
+
+	if (creation->ref != NULL)
+		dispatch_check_length("dispatch_ref", creation->ref, REF_MIN_LENGTH, REF_MAX_LENGTH);
+	dispatch_members_check(&creation->jobs, true);
+	dispatch_members_check(&creation->participants, true);
+	dispatch_check_object("custom data", creation->custom_data);
+	check_extra(creation->extra);
+	dispatch_uuid_make(&id);
+	dispatch_connect();
+	insert_dispatch(creation, &id, at);
+	status = TextDatumGetCString(dispatch_result(0, 1, &isnull));
+	custom_data = DatumGetJsonbPCopy(dispatch_result(0, 2, &isnull));
+	dispatch_members_add(&id, 1, at, &creation->jobs, &creation->participants);
+	event.dispatch_id = &id;
+	event.sequence = 1;
+	event.at = at;
+	event.type = "dispatch.created";
+	event.data = creation_data(creation, status, custom_data);
+	event.event_meta = creation->carried.event_meta;
+	event.callback = callback;
+	dispatch_record_event(&event);
+	SPI_finish();
+	return id;
+}
+
+/*
+ * No open dispatch has the id: P0002 where none has it, 55000 where it is in a
+ * final status.
+ */
+static void
+error_not_open(const pg_uuid_t *id)
+{
+	Datum value = UUIDPGetDatum(id);
+	bool isnull;
+
+	if (dispatch_execute(DISPATCH_FIND_STATUS, &value, NULL) == 0)
+		dispatch_error_no_dispatch(id);
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("dispatch \"%s\" is in the final status \"%s\"", dispatch_uuid_text(id),
+						   TextDatumGetCString(dispatch_result(0, 1, &isnull))),
+					errdetail("Nothing of a dispatch in a final status changes any more.")));
+}
+
+/*
+ * Runs an operation that changes a dispatch; the dispatch's new version. What
+ * it raises beside P0002 and 55000 is the operation's.
+ */
+int64
+dispatch_change(const DispatchOperation *operation, DispatchChange *change)
+{
+	DispatchCallback *callback = check_carried(&change->carried);
+	DispatchEvent event;
+
+	operation->check(change);
+	change->at = GetCurrentTimestamp();
+	dispatch_connect();
+	dispatch_build_begin(&change->data);
+	if (!operation->apply(change))
+		error_not_open(&change->dispatch_id);
+	event.dispatch_id = &change->dispatch_id;
+	event.sequence = change->version;
+	event.at = change->at;
+	event.type = operation->event;
+	event.data = dispatch_build_end(&change->data);
+	event.event_meta = change->carried.event_meta;
+	event.callback = callback;
+	dispatch_record_event(&event);
+	SPI_finish();
+	return change->version;
+}
+
+/*
+ * Runs the statement of a change, whose first result is the new version; false
+ * where no open dispatch has the id. values has room for the id and the time.
+ */
+static bool
+change_row(DispatchStatement statement, DispatchChange *change, Datum *values, const char *nulls)
+{
+	bool isnull;
+
+	values[0] = UUIDPGetDatum(&change->dispatch_id);
+	values[1] = TimestampTzGetDatum(change->at);
+	if (dispatch_execute(statement, values, nulls) == 0)
+		return false;
+	change->version = DatumGetInt64(dispatch_result(0, 1, &isnull));
+	return true;
+}
+
+static void
+check_members(const DispatchChange *change)
+{
+	dispatch_members_check(&change->members, false);
+}
+
+static bool
+add_members(DispatchChange *change)
+{
+	Datum values[2];
+
+	if (!change_row(DISPATCH_TOUCH, change, values, NULL))
+		return false;
+	dispatch_members_add(&change->dispatch_id, change->version, change->at, &change->members, NULL);
+	dispatch_members_build(&change->data, &change->members);
+	return true;
+}
+
+static bool
+remove_members(DispatchChange *change)
+{
+	Datum values[2];
+
+	if (!change_row(DISPATCH_TOUCH, change, values, NULL))
+		return false;
+	dispatch_members_remove(&change->dispatch_id, &change->members);
+	dispatch_members_build(&change->data, &change->members);
+	return true;
+}
+
+static void
+check_status(const DispatchChange *change)
+{
+	dispatch_lifecycle_check_name("status", change->status);
+	if (change->sub_status != NULL)
+		dispatch_check_length("sub_status", change->sub_status, 1, SUB_STATUS_MAX_LENGTH);
+}
+
+/*
+ * Requires the lifecycle to have a transition; 55000.
+ */
+static void
+check_transition(const DispatchChange *change, const DispatchType *type, const char *from)
+{
+	const DispatchLifecycle *lifecycle = type->lifecycle;
+	int source = dispatch_lifecycle_find(lifecycle, from);
+	int target = dispatch_lifecycle_find(lifecycle, change->status);
+
+	if (source < 0 || target < 0)
+		elog(ERROR, "dispatch type \"%s\" lacks status \"%s\" or \"%s\"", type->name, from,
+			 change->status);
+	if (!dispatch_lifecycle_allows(lifecycle, source, target))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("dispatch \"%s\" cannot go from status \"%s\" to \"%s\"",
+							   dispatch_uuid_text(&change->dispatch_id), from, change->status),
+						errdetail("From \"%s\" dispatch type \"%s\" allows: %s.", from, type->name,
+								  dispatch_lifecycle_targets(lifecycle, source))));
+}
+
+static bool
+update_status(DispatchChange *change)
+{
+	Datum values[4];
+	char nulls[] = "    ";
+	const DispatchType *type;
+	pg_uuid_t *type_id;
+	char *from;
+	bool isnull;
+
+	values[2] = CStringGetTextDatum(change->status);
+	values[3] = change->sub_status != NULL ? CStringGetTextDatum(change->sub_status) : (Datum) 0;
+	nulls[3] = change->sub_status != NULL ? ' ' : 'n';
+	if (!change_row(DISPATCH_UPDATE_STATUS, change, values, nulls))
+		return false;
+	type_id = DatumGetUUIDP(dispatch_result(0, 2, &isnull));
+	from = TextDatumGetCString(dispatch_result(0, 3, &isnull));
+	type = dispatch_type_by_id(type_id);
+	check_transition(change, type, from);
+	dispatch_build_text(&change->data, "status", change->status);
+	dispatch_build_text(&change->data, "subStatus", change->sub_status);
+	dispatch_build_text(&change->data, "previousStatus", from);
+	return true;
+}
+
+static void
+check_sub_status(const DispatchChange *change)
+{
+	dispatch_check_length("sub_status", change->sub_status, 1, SUB_STATUS_MAX_LENGTH);
+}
+
+static bool
+update_sub_status(DispatchChange *change)
+{
+	Datum values[3];
+	bool isnull;
+
+	values[2] = CStringGetTextDatum(change->sub_status);
+	if (!change_row(DISPATCH_UPDATE_SUB_STATUS, change, values, NULL))
+		return false;
+	dispatch_build_text(&change->data, "status",
+						TextDatumGetCString(dispatch_result(0, 2, &isnull)));
+	dispatch_build_text(&change->data, "subStatus", change->sub_status);
+	return true;
+}
+
+static void
+check_patch(const DispatchChange *change)
+{
+	dispatch_check_object("patch", change->patch);
+}
+
+static bool
+update_custom_data(DispatchChange *change)
+{
+	Datum values[3];
+	bool isnull;
+
+	values[2] = JsonbPGetDatum(change->patch);
+	if (!change_row(DISPATCH_UPDATE_CUSTOM_DATA, change, values, NULL))
+		return false;
+	dispatch_build_document(&change->data, "customData",
+							DatumGetJsonbPCopy(dispatch_result(0, 2, &isnull)));
+	dispatch_build_document(&change->data, "patch", change->patch);
+	return true;
+}
+
+const DispatchOperation dispatch_add_jobs_operation = { "dispatch.job.added", check_members,
+														add_members };
+const DispatchOperation dispatch_add_participants_operation = { "dispatch.participant.added",
+																check_members, add_members };
+const DispatchOperation dispatch_remove_jobs_operation = { "dispatch.job.removed", check_members,
+														   remove_members };
+const DispatchOperation dispatch_remove_participants_operation = { "dispatch.participant.removed",
+																   check_members, remove_members };
+const DispatchOperation dispatch_update_status_operation = { "dispatch.status.updated",
+															 check_status, update_status };
+const DispatchOperation dispatch_update_sub_status_operation = { "dispatch.sub_status.updated",
+																 check_sub_status,
+																 update_sub_status };
+const DispatchOperation dispatch_update_custom_data_operation = { "dispatch.custom_data.updated",
+																  check_patch, update_custom_data };

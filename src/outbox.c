@@ -1,0 +1,331 @@
+/*
+ * outbox.c
+ *	  Events, and the callbacks that leave with them: recorded in the caller's
+ *	  transaction, then claimed and finished by listeners.
+ */
+#include "postgres.h"
+
+#include "outbox.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "builder.h"
+#include "compat.h"
+#include "error.h"
+#include "operation.h"
+#include "statement.h"
+#include "uuid.h"
+
+#define PAYLOAD_VERSION 1
+#define CLAIM_MAX 10000
+#define ERROR_SHOWN 500 /* characters of an error or excerpt that are kept */
+
+int dispatch_retry_base = 5 * 1000;
+int dispatch_retry_cap = 6 * 60 * 60 * 1000;
+int dispatch_max_attempts = 15;
+
+/*
+ * Records an event, and queues its callback where it has one. To be called
+ * between SPI_connect() and SPI_finish(), under the lock of the dispatch.
+ */
+void
+dispatch_record_event(const DispatchEvent *event)
+{
+	const DispatchCallback *callback = event->callback;
+	pg_uuid_t callback_id;
+	char nulls[] = "            ";
+	Datum values[12];
+
+	values[0] = UUIDPGetDatum(event->dispatch_id);
+	values[1] = Int64GetDatum(event->sequence);
+	values[2] = TimestampTzGetDatum(event->at);
+	values[3] = CStringGetTextDatum(event->type);
+	values[4] = CStringGetTextDatum(dispatch_caller());
+	values[5] = JsonbPGetDatum(event->data);
+	values[6] = event->event_meta != NULL ? JsonbPGetDatum(event->event_meta) : (Datum) 0;
+	if (event->event_meta == NULL)
+		nulls[6] = 'n';
+	if (callback == NULL)
+	{
+		(void) dispatch_execute(DISPATCH_INSERT_EVENT, values, nulls);
+		return;
+	}
+	dispatch_uuid_make(&callback_id);
+	values[7] = UUIDPGetDatum(&callback_id);
+	values[8] = CStringGetTextDatum(callback->method);
+	values[9] = CStringGetTextDatum(callback->host);
+	values[10] = CStringGetTextDatum(callback->url);
+	values[11] = JsonbPGetDatum(callback->headers);
+	(void) dispatch_execute(DISPATCH_INSERT_EVENT_WITH_CALLBACK, values, nulls);
+}
+
+/* The columns of DISPATCH_CLAIM. */
+enum
+{
+	CLAIM_CALLBACK_ID = 1,
+	CLAIM_ATTEMPT,
+	CLAIM_METHOD,
+	CLAIM_URL,
+	CLAIM_HEADERS,
+	CLAIM_TYPE,
+	CLAIM_AT,
+	CLAIM_DATA,
+	CLAIM_EVENT_META,
+	CLAIM_DISPATCH_ID,
+	CLAIM_SEQUENCE,
+	CLAIM_DISPATCH_REF
+};
+
+/*
+ * The "data" of a body: what the event keeps, and of which dispatch and version.
+ */
+static Jsonb *
+build_data(uint64 row)
+{
+	DispatchBuilder builder;
+	int64 sequence;
+	Datum ref;
+	bool isnull;
+
+	sequence = DatumGetInt64(dispatch_result(row, CLAIM_SEQUENCE, &isnull));
+	dispatch_build_begin(&builder);
+	dispatch_build_members(&builder, DatumGetJsonbP(dispatch_result(row, CLAIM_DATA, &isnull)));
+	dispatch_build_id(&builder, "dispatchId",
+					  DatumGetUUIDP(dispatch_result(row, CLAIM_DISPATCH_ID, &isnull)));
+	ref = dispatch_result(row, CLAIM_DISPATCH_REF, &isnull);
+	dispatch_build_text(&builder, "dispatchRef", isnull ? NULL : TextDatumGetCString(ref));
+	dispatch_build_integer(&builder, "version", sequence);
+	dispatch_build_integer(&builder, "sequence", sequence);
+	return dispatch_build_end(&builder);
+}
+
+/*
+ * The body that is posted: made of what never changes, so that every attempt
+ * sends the same bytes.
+ */
+static char *
+build_body(uint64 row)
+{
+	StringInfoData body;
+	Jsonb *data = build_data(row);
+	Datum meta;
+	bool isnull;
+
+	initStringInfo(&body);
+	appendStringInfoString(&body, "{\"type\":");
+	escape_json(&body, TextDatumGetCString(dispatch_result(row, CLAIM_TYPE, &isnull)));
+	appendStringInfo(
+		&body, ",\"timestamp\":\"%s\",\"service\":\"dispatch\",\"payloadVersion\":%d,\"data\":",
+		dispatch_time_text(DatumGetTimestampTz(dispatch_result(row, CLAIM_AT, &isnull))),
+		PAYLOAD_VERSION);
+	(void) JsonbToCString(&body, &data->root, VARSIZE(data));
+	appendStringInfoString(&body, ",\"_event_meta\":");
+	meta = dispatch_result(row, CLAIM_EVENT_META, &isnull);
+	if (isnull)
+		appendStringInfoString(&body, "{}");
+	else
+		(void) JsonbToCString(&body, &DatumGetJsonbP(meta)->root, VARSIZE_ANY(meta));
+	appendStringInfoChar(&body, '}');
+	return body.data;
+}
+
+static void
+put_claimed(ReturnSetInfo *result, uint64 row)
+{
+	Datum values[7];
+	bool nulls[7] = { false };
+
+	for (int column = CLAIM_CALLBACK_ID; column <= CLAIM_HEADERS; column++)
+		values[column - 1] = dispatch_result(row, column, &nulls[column - 1]);
+	values[5] = CStringGetTextDatum(build_body(row));
+	values[6] = BoolGetDatum(false);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * A lease as an argument: NULL and what is below 0 is 22023. Returns its end,
+ * counted from now.
+ */
+static TimestampTz
+lease_end(FunctionCallInfo fcinfo, int argument, TimestampTz now)
+{
+	TimestampTz end;
+
+	if (PG_ARGISNULL(argument))
+		dispatch_error_null("lease");
+	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now),
+												  PG_GETARG_DATUM(argument)));
+	if (end < now || TIMESTAMP_NOT_FINITE(end))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("lease must not be negative")));
+	return end;
+}
+
+PG_FUNCTION_INFO_V1(dispatch_claim_callbacks);
+
+/*
+ * claim_callbacks(max_rows integer, lease interval, arm boolean) → setof
+ * (callback_id, attempt, method, url, headers, body, confirm)
+ *
+ * Leases up to max_rows (1 to 10,000) callbacks that are due. Each claim is a
+ * new attempt, by whose number the outcome is told. Since every commit that
+ * queues a callback notifies, whoever listens is told of the next, armed or
+ * not. 22023: an argument out of bounds.
+ */
+Datum
+dispatch_claim_callbacks(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Datum values[3];
+	uint64 claimed;
+
+	if (PG_ARGISNULL(0))
+		dispatch_error_null("max_rows");
+	if (PG_GETARG_INT32(0) < 1 || PG_GETARG_INT32(0) > CLAIM_MAX)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("max_rows must be 1 to %d", CLAIM_MAX)));
+	if (PG_ARGISNULL(2))
+		dispatch_error_null("arm");
+	values[0] = TimestampTzGetDatum(now);
+	values[1] = PG_GETARG_DATUM(0);
+	values[2] = TimestampTzGetDatum(lease_end(fcinfo, 1, now));
+	InitMaterializedSRF(fcinfo, 0);
+	dispatch_connect();
+	claimed = dispatch_execute(DISPATCH_CLAIM, values, NULL);
+	for (uint64 row = 0; row < claimed; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		put_claimed((ReturnSetInfo *) fcinfo->resultinfo, row);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * Requires an array argument to be given, with one dimension and as many
+ * elements as there are callbacks; where it may be NULL, that is fine too.
+ */
+static void
+check_array(FunctionCallInfo fcinfo, int argument, const char *name, bool may_be_null, int length)
+{
+	ArrayType *array;
+
+	if (PG_ARGISNULL(argument))
+	{
+		if (may_be_null)
+			return;
+		dispatch_error_null(name);
+	}
+	array = PG_GETARG_ARRAYTYPE_P(argument);
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must be an array of one dimension", name)));
+	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) != length)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must have as many elements as callback_ids", name)));
+}
+
+/*
+ * Checks the arguments that name callbacks, and returns how many there are.
+ */
+static int
+check_callbacks(FunctionCallInfo fcinfo)
+{
+	ArrayType *ids;
+	int length;
+
+	if (PG_ARGISNULL(0))
+		dispatch_error_null("callback_ids");
+	ids = PG_GETARG_ARRAYTYPE_P(0);
+	length = ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids));
+	check_array(fcinfo, 0, "callback_ids", false, length);
+	check_array(fcinfo, 1, "attempts", false, length);
+	if (array_contains_nulls(ids) || array_contains_nulls(PG_GETARG_ARRAYTYPE_P(1)))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("callback_ids and attempts must not contain nulls")));
+	return length;
+}
+
+PG_FUNCTION_INFO_V1(dispatch_finish_callbacks);
+
+/*
+ * finish_callbacks(callback_ids uuid[], attempts integer[], status_codes
+ * integer[], errors text[], retry_after interval[], durations interval[],
+ * excerpts text[]) → setof uuid
+ *
+ * The outcome of a whole batch: delivered, to be tried again, or dead. Returns
+ * the ids that it ignored, since their lease had passed to another attempt or
+ * they were finished before. 22023: arrays that do not fit together.
+ */
+Datum
+dispatch_finish_callbacks(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = { "callback_ids", "attempts",  "status_codes", "errors",
+										 "retry_after",  "durations", "excerpts" };
+	int length = check_callbacks(fcinfo);
+	char nulls[] = "           ";
+	Datum values[11];
+	uint64 ignored;
+
+	for (int i = 2; i < (int) lengthof(names); i++)
+		check_array(fcinfo, i, names[i], i >= 5, length);
+	for (int i = 0; i < (int) lengthof(names); i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+	values[7] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[8] = Int32GetDatum(dispatch_max_attempts);
+	values[9] = Float8GetDatum(dispatch_retry_base / 1000.0);
+	values[10] = Float8GetDatum(dispatch_retry_cap / 1000.0);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	dispatch_connect();
+	ignored = dispatch_execute(DISPATCH_FINISH, values, nulls);
+	for (uint64 row = 0; row < ignored; row++)
+	{
+		ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+		bool isnull;
+		Datum id = dispatch_result(row, 1, &isnull);
+
+		tuplestore_putvalues(result->setResult, result->setDesc, &id, &isnull);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(dispatch_renew_callbacks);
+
+/*
+ * renew_callbacks(callback_ids uuid[], attempts integer[], lease interval) → bigint
+ *
+ * Extends the leases that are still held to end after lease from now; with a
+ * lease of 0 the callbacks are due again at once, and the claim uses up no
+ * attempt. Returns how many. 22023: an argument out of bounds.
+ */
+Datum
+dispatch_renew_callbacks(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Datum values[4];
+	uint64 renewed;
+
+	(void) check_callbacks(fcinfo);
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = PG_GETARG_DATUM(1);
+	values[2] = TimestampTzGetDatum(lease_end(fcinfo, 2, now));
+	values[3] = TimestampTzGetDatum(now);
+	dispatch_connect();
+	renewed = dispatch_execute(DISPATCH_RENEW, values, NULL);
+	SPI_finish();
+	PG_RETURN_INT64((int64) renewed);
+}

@@ -1,0 +1,34 @@
+/*
+ * outbox.h
+ *	  Events, and the callbacks that leave with them.
+ */
+#ifndef DISPATCH_OUTBOX_H
+#define DISPATCH_OUTBOX_H
+
+#include "postgres.h"
+
+#include "callback.h"
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+/* What happened to a dispatch. */
+typedef struct DispatchEvent
+{
+	const pg_uuid_t *dispatch_id;
+	int64 sequence;
+	TimestampTz at;
+	const char *type;
+	const Jsonb *data;
+	const Jsonb *event_meta;          /* NULL: none */
+	const DispatchCallback *callback; /* NULL: none */
+} DispatchEvent;
+
+/* How deliveries are retried: dispatch.retry_base and retry_cap in ms, dispatch.max_attempts. */
+extern int dispatch_retry_base;
+extern int dispatch_retry_cap;
+extern int dispatch_max_attempts;
+
+extern void dispatch_record_event(const DispatchEvent *event);
+
+#endif

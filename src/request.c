@@ -1,0 +1,618 @@
+/*
+ * request.c
+ *	  The documented request bodies, as the same operations: one table of
+ *	  operations, each with the members that its params and its body may have.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+#include "builder.h"
+#include "compat.h"
+#include "custom_data.h"
+#include "document.h"
+#include "error.h"
+#include "member.h"
+#include "operation.h"
+#include "read.h"
+#include "type.h"
+#include "type_cache.h"
+#include "uuid.h"
+
+/* Everything that params and bodies can say. NULL, or a count of -1: not given. */
+typedef struct Request
+{
+	char *name;
+	Jsonb *lifecycle;
+	bool additional_attributes;
+	Jsonb *attributes;
+	char *type_id;
+	char *type_name;
+	char *dispatch_id;
+	char *dispatch_ref;
+	DispatchMembers jobs;
+	DispatchMembers participants;
+	char *job_id;
+	char *participant_id;
+	char *status;
+	char *sub_status;
+	Jsonb *custom_data;
+	Jsonb *patch;
+	Jsonb *callback;
+	Jsonb *event_meta;
+	DispatchBuilder extra;
+	bool has_extra;
+} Request;
+
+/* How a member is read. */
+typedef enum FieldKind
+{
+	FIELD_TEXT,
+	FIELD_BOOLEAN,
+	FIELD_JOBS,
+	FIELD_PARTICIPANTS,
+	FIELD_DOCUMENT
+} FieldKind;
+
+typedef struct Field
+{
+	const char *name;
+	FieldKind kind;
+	size_t offset; /* in Request */
+} Field;
+
+#define FIELD(name, kind, member)                                                                  \
+	{                                                                                              \
+		name, kind, offsetof(Request, member)                                                      \
+	}
+
+static const Field fields[] = {
+	FIELD("name", FIELD_TEXT, name),
+	FIELD("lifecycle", FIELD_DOCUMENT, lifecycle),
+	FIELD("additionalAttributes", FIELD_BOOLEAN, additional_attributes),
+	FIELD("attributes", FIELD_DOCUMENT, attributes),
+	FIELD("dispatchTypeId", FIELD_TEXT, type_id),
+	FIELD("dispatchTypeName", FIELD_TEXT, type_name),
+	FIELD("dispatchId", FIELD_TEXT, dispatch_id),
+	FIELD("dispatchRef", FIELD_TEXT, dispatch_ref),
+	FIELD("jobs", FIELD_JOBS, jobs),
+	FIELD("participants", FIELD_PARTICIPANTS, participants),
+	FIELD("jobId", FIELD_TEXT, job_id),
+	FIELD("participantId", FIELD_TEXT, participant_id),
+	FIELD("status", FIELD_TEXT, status),
+	FIELD("subStatus", FIELD_TEXT, sub_status),
+	FIELD("customData", FIELD_DOCUMENT, custom_data),
+	FIELD("patch", FIELD_DOCUMENT, patch),
+	FIELD("callback", FIELD_DOCUMENT, callback),
+	FIELD("_event_meta", FIELD_DOCUMENT, event_meta),
+};
+
+/* What is particular about an operation. */
+#define KEEPS_UNKNOWN 1 /* unknown members of the body are kept with the dispatch */
+#define RETURNS_LIST 2  /* the data is an array */
+
+/* An operation: the names that its params and its body may have, between spaces. */
+typedef struct RequestOperation
+{
+	const char *name;
+	const char *params;
+	const char *body;
+	int options;
+	void (*run)(Request *request, DispatchBuilder *result);
+} RequestOperation;
+
+#define TYPE_PARAMS " dispatchTypeId dispatchTypeName "
+#define DISPATCH_PARAMS " dispatchId dispatchRef "
+#define CHANGE_BODY " callback _event_meta "
+
+/*
+ * Whether a list of names, between spaces, has a name.
+ */
+static bool
+lists(const char *names, const char *name)
+{
+	return strstr(names, psprintf(" %s ", name)) != NULL && strchr(name, ' ') == NULL;
+}
+
+static void
+error_field(const char *where, const char *name, const char *expected, const DispatchValue *value)
+{
+	dispatch_error_malformed(where, "\"%s\" must be of type %s, but is of type %s.", name, expected,
+							 dispatch_kind_name(value->kind));
+}
+
+/*
+ * Reads an array of ids.
+ */
+static void
+read_members(const char *where, const char *name, DispatchMemberKind kind,
+			 const DispatchValue *value, DispatchMembers *members)
+{
+	DispatchWalk walk;
+	DispatchValue element;
+
+	if (value->kind != DISPATCH_ARRAY)
+		error_field(where, name, "array", value);
+	walk = dispatch_walk(value->as.container);
+	members->kind = kind;
+	members->count = 0;
+	members->ids = palloc(walk.count * sizeof(char *) + 1);
+	while (dispatch_walk_element(&walk, &element))
+	{
+		if (element.kind != DISPATCH_STRING)
+			dispatch_error_malformed(where, "Element %d of \"%s\" is not a string.", walk.next,
+									 name);
+		members->ids[members->count++] = dispatch_value_string(&element);
+	}
+}
+
+/*
+ * Reads one member into its place in the request; where names what it is in.
+ */
+static void
+read_field(const char *where, const Field *field, const DispatchValue *value, Request *request)
+{
+	char *place = (char *) request + field->offset;
+
+	switch (field->kind)
+	{
+		case FIELD_TEXT:
+			if (value->kind != DISPATCH_STRING)
+				error_field(where, field->name, "string", value);
+			*(char **) place = dispatch_value_string(value);
+			break;
+		case FIELD_BOOLEAN:
+			if (value->kind != DISPATCH_BOOLEAN)
+				error_field(where, field->name, "boolean", value);
+			*(bool *) place = value->as.boolean;
+			break;
+		case FIELD_JOBS:
+			read_members(where, field->name, DISPATCH_JOB, value, (DispatchMembers *) place);
+			break;
+		case FIELD_PARTICIPANTS:
+			read_members(where, field->name, DISPATCH_PARTICIPANT, value,
+						 (DispatchMembers *) place);
+			break;
+		case FIELD_DOCUMENT:
+			*(Jsonb **) place = dispatch_value_document(value);
+			break;
+	}
+}
+
+/*
+ * Keeps an unknown member of a body with the dispatch.
+ */
+static void
+keep_unknown(Request *request, const char *name, const DispatchValue *value)
+{
+	if (dispatch_is_reserved_name(name))
+		dispatch_error_malformed(
+			"body", "\"%s\" is a name that the service uses for a dispatch's own members.", name);
+	if (!request->has_extra)
+		dispatch_build_begin(&request->extra);
+	request->has_extra = true;
+	dispatch_build_document(&request->extra, name, dispatch_value_document(value));
+}
+
+/*
+ * Reads params or a body, both objects; where says which. JSON null is the
+ * same as absent. 22023 for an unknown member, unless those are kept.
+ */
+static void
+read_members_of(const char *where, const Jsonb *document, const char *names, bool keeps_unknown,
+				Request *request)
+{
+	DispatchWalk walk;
+	DispatchKey key;
+	DispatchValue value;
+
+	dispatch_check_object(where, document);
+	walk = dispatch_walk(&document->root);
+	while (dispatch_walk_member(&walk, &key, &value))
+	{
+		char *name = pnstrdup(key.data, key.length);
+		bool known = lists(names, name);
+
+		if (!known && !keeps_unknown)
+			dispatch_error_malformed(where, "There is no member \"%s\" in it.", dispatch_cut(name));
+		if (value.kind == DISPATCH_NULL)
+			continue;
+		if (!known)
+			keep_unknown(request, name, &value);
+		for (int i = 0; known && i < (int) lengthof(fields); i++)
+			if (strcmp(fields[i].name, name) == 0)
+				read_field(where, &fields[i], &value, request);
+	}
+}
+
+static void
+require(const void *value, const char *name)
+{
+	if (value == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the request needs \"%s\"", name)));
+}
+
+/*
+ * The type that a request names, by id, by name, or by both, which must agree.
+ */
+static const DispatchType *
+requested_type(const Request *request)
+{
+	const DispatchType *type;
+	pg_uuid_t id;
+
+	if (request->type_id == NULL && request->type_name == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the request needs \"dispatchTypeId\" or \"dispatchTypeName\"")));
+	if (request->type_id == NULL)
+		return dispatch_type_by_name(request->type_name);
+	if (!dispatch_uuid_parse(request->type_id, &id))
+		dispatch_error_malformed("request", "\"dispatchTypeId\" is not a UUID: \"%s\".",
+								 dispatch_cut(request->type_id));
+	type = dispatch_type_by_id(&id);
+	if (request->type_name != NULL && strcmp(request->type_name, type->name) != 0)
+		dispatch_error_malformed(
+			"request",
+			"\"dispatchTypeId\" is that of \"%s\", but \"dispatchTypeName\" is "
+			"\"%s\".",
+			type->name, dispatch_cut(request->type_name));
+	return type;
+}
+
+/*
+ * The dispatch that a request names, by id, by reference, or by both.
+ */
+static pg_uuid_t
+requested_dispatch(const Request *request)
+{
+	pg_uuid_t id;
+	pg_uuid_t by_ref;
+
+	if (request->dispatch_id == NULL && request->dispatch_ref == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the request needs \"dispatchId\" or \"dispatchRef\"")));
+	if (request->dispatch_id != NULL && !dispatch_uuid_parse(request->dispatch_id, &id))
+		dispatch_error_malformed("request", "\"dispatchId\" is not a UUID: \"%s\".",
+								 dispatch_cut(request->dispatch_id));
+	if (request->dispatch_ref == NULL)
+		return id;
+	by_ref = dispatch_read_id(request->dispatch_ref);
+	if (request->dispatch_id != NULL && memcmp(&id, &by_ref, UUID_LEN) != 0)
+		dispatch_error_malformed("request",
+								 "\"dispatchId\" and \"dispatchRef\" are those of two dispatches.");
+	return by_ref;
+}
+
+static void
+create_type(Request *request, DispatchBuilder *result)
+{
+	pg_uuid_t id;
+
+	require(request->name, "name");
+	id = dispatch_type_create(request->name, request->lifecycle, request->additional_attributes,
+							  request->event_meta);
+	dispatch_build_id(result, "dispatchTypeId", &id);
+}
+
+static void
+create_attributes(Request *request, DispatchBuilder *result)
+{
+	const DispatchType *type = requested_type(request);
+	int32 created;
+
+	require(request->attributes, "attributes");
+	created = dispatch_type_add_attributes(&type->id, request->attributes, request->event_meta);
+	dispatch_build_id(result, "dispatchTypeId", &type->id);
+	dispatch_build_integer(result, "created", created);
+}
+
+static void
+create_dispatch(Request *request, DispatchBuilder *result)
+{
+	DispatchCreation creation;
+	pg_uuid_t id;
+
+	creation.type = requested_type(request);
+	creation.ref = request->dispatch_ref;
+	creation.jobs = request->jobs;
+	creation.jobs.count = Max(creation.jobs.count, 0);
+	creation.participants = request->participants;
+	creation.participants.count = Max(creation.participants.count, 0);
+	creation.custom_data = request->custom_data;
+	if (creation.custom_data == NULL)
+	{
+		DispatchBuilder empty;
+
+		dispatch_build_begin(&empty);
+		creation.custom_data = dispatch_build_end(&empty);
+	}
+	creation.extra = request->has_extra ? dispatch_build_end(&request->extra) : NULL;
+	creation.carried.callback = request->callback;
+	creation.carried.event_meta = request->event_meta;
+	id = dispatch_create(&creation);
+	dispatch_build_id(result, "dispatchId", &id);
+	dispatch_build_text(result, "dispatchRef", request->dispatch_ref);
+	dispatch_build_integer(result, "version", 1);
+}
+
+/*
+ * Runs a change of the dispatch that the request names.
+ */
+static void
+run_change(Request *request, const DispatchOperation *operation, const DispatchMembers *members,
+		   DispatchBuilder *result)
+{
+	DispatchChange change = { .status = request->status,
+							  .sub_status = request->sub_status,
+							  .patch = request->patch };
+	int64 version;
+
+	if (members != NULL)
+		change.members = *members;
+	change.carried.callback = request->callback;
+	change.carried.event_meta = request->event_meta;
+	change.dispatch_id = requested_dispatch(request);
+	version = dispatch_change(operation, &change);
+	dispatch_build_id(result, "dispatchId", &change.dispatch_id);
+	dispatch_build_integer(result, "version", version);
+}
+
+static void
+change_job(Request *request, const DispatchOperation *operation, DispatchBuilder *result)
+{
+	require(request->job_id, "jobId");
+	dispatch_member_one(&request->jobs, DISPATCH_JOB, request->job_id);
+	run_change(request, operation, &request->jobs, result);
+}
+
+static void
+change_jobs(Request *request, const DispatchOperation *operation, DispatchBuilder *result)
+{
+	require(request->jobs.ids, "jobs");
+	run_change(request, operation, &request->jobs, result);
+}
+
+static void
+change_participant(Request *request, const DispatchOperation *operation, DispatchBuilder *result)
+{
+	require(request->participant_id, "participantId");
+	dispatch_member_one(&request->participants, DISPATCH_PARTICIPANT, request->participant_id);
+	run_change(request, operation, &request->participants, result);
+}
+
+static void
+change_participants(Request *request, const DispatchOperation *operation, DispatchBuilder *result)
+{
+	require(request->participants.ids, "participants");
+	run_change(request, operation, &request->participants, result);
+}
+
+static void
+add_job(Request *request, DispatchBuilder *result)
+{
+	change_job(request, &dispatch_add_jobs_operation, result);
+}
+
+static void
+add_jobs(Request *request, DispatchBuilder *result)
+{
+	change_jobs(request, &dispatch_add_jobs_operation, result);
+}
+
+static void
+add_participant(Request *request, DispatchBuilder *result)
+{
+	change_participant(request, &dispatch_add_participants_operation, result);
+}
+
+static void
+add_participants(Request *request, DispatchBuilder *result)
+{
+	change_participants(request, &dispatch_add_participants_operation, result);
+}
+
+static void
+remove_job(Request *request, DispatchBuilder *result)
+{
+	change_job(request, &dispatch_remove_jobs_operation, result);
+}
+
+static void
+remove_jobs(Request *request, DispatchBuilder *result)
+{
+	change_jobs(request, &dispatch_remove_jobs_operation, result);
+}
+
+static void
+remove_participant(Request *request, DispatchBuilder *result)
+{
+	change_participant(request, &dispatch_remove_participants_operation, result);
+}
+
+static void
+remove_participants(Request *request, DispatchBuilder *result)
+{
+	change_participants(request, &dispatch_remove_participants_operation, result);
+}
+
+static void
+update_status(Request *request, DispatchBuilder *result)
+{
+	require(request->status, "status");
+	run_change(request, &dispatch_update_status_operation, NULL, result);
+}
+
+static void
+update_sub_status(Request *request, DispatchBuilder *result)
+{
+	require(request->sub_status, "subStatus");
+	run_change(request, &dispatch_update_sub_status_operation, NULL, result);
+}
+
+static void
+update_custom_data(Request *request, DispatchBuilder *result)
+{
+	if (request->patch == NULL)
+		request->patch = request->custom_data;
+	else if (request->custom_data != NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"patch\" and \"customData\" cannot both be given")));
+	require(request->patch, "patch");
+	run_change(request, &dispatch_update_custom_data_operation, NULL, result);
+}
+
+static void
+get_attributes(Request *request, DispatchBuilder *result)
+{
+	dispatch_build_members(result, dispatch_type_attributes(requested_type(request)));
+}
+
+static void
+get_type(Request *request, DispatchBuilder *result)
+{
+	dispatch_build_members(result, dispatch_read_type(&requested_type(request)->id));
+}
+
+static void
+get_dispatch(Request *request, DispatchBuilder *result)
+{
+	pg_uuid_t id = requested_dispatch(request);
+
+	dispatch_build_members(result, dispatch_read_dispatch(&id));
+}
+
+/* Where a set of documents is written to, and the context that it lives in. */
+typedef struct DocumentList
+{
+	DispatchBuilder *builder;
+	MemoryContext context;
+} DocumentList;
+
+static void
+put_element(void *state, const Jsonb *document)
+{
+	DocumentList *list = (DocumentList *) state;
+	MemoryContext old = MemoryContextSwitchTo(list->context);
+	Jsonb *copy = palloc(VARSIZE(document));
+
+	memcpy(copy, document, VARSIZE(document));
+	dispatch_build_element_document(list->builder, copy);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+get_types(Request *request, DispatchBuilder *result)
+{
+	DocumentList list = { result, CurrentMemoryContext };
+
+	(void) request;
+	dispatch_read_types(NULL, put_element, &list);
+}
+
+static void
+get_history(Request *request, DispatchBuilder *result)
+{
+	DocumentList list = { result, CurrentMemoryContext };
+	pg_uuid_t id = requested_dispatch(request);
+
+	dispatch_read_history(&id, put_element, &list);
+}
+
+static const RequestOperation operations[] = {
+	{ "createDispatchType", " ", " name lifecycle additionalAttributes _event_meta ", 0,
+	  create_type },
+	{ "createDispatchAttributes", TYPE_PARAMS, " attributes _event_meta ", 0, create_attributes },
+	{ "getDispatchAttributes", TYPE_PARAMS, " ", 0, get_attributes },
+	{ "getDispatchType", TYPE_PARAMS, " ", 0, get_type },
+	{ "createDispatch", " ",
+	  " dispatchRef dispatchTypeName dispatchTypeId jobs participants customData" CHANGE_BODY,
+	  KEEPS_UNKNOWN, create_dispatch },
+	{ "addJob", DISPATCH_PARAMS, " jobId" CHANGE_BODY, 0, add_job },
+	{ "addMultipleJobs", DISPATCH_PARAMS, " jobs" CHANGE_BODY, 0, add_jobs },
+	{ "addParticipant", DISPATCH_PARAMS, " participantId" CHANGE_BODY, 0, add_participant },
+	{ "addMultipleParticipants", DISPATCH_PARAMS, " participants" CHANGE_BODY, 0,
+	  add_participants },
+	{ "updateDispatchStatus", DISPATCH_PARAMS, " status subStatus" CHANGE_BODY, 0, update_status },
+	{ "updateDispatchSubStatus", DISPATCH_PARAMS, " subStatus" CHANGE_BODY, 0, update_sub_status },
+	{ "updateDispatchCustomData", DISPATCH_PARAMS, " patch customData" CHANGE_BODY, 0,
+	  update_custom_data },
+	{ "removeJob", DISPATCH_PARAMS "jobId ", CHANGE_BODY, 0, remove_job },
+	{ "removeMultipleJobs", DISPATCH_PARAMS, " jobs" CHANGE_BODY, 0, remove_jobs },
+	{ "removeParticipant", DISPATCH_PARAMS "participantId ", CHANGE_BODY, 0, remove_participant },
+	{ "removeMultipleParticipants", DISPATCH_PARAMS, " participants" CHANGE_BODY, 0,
+	  remove_participants },
+	{ "getDispatch", DISPATCH_PARAMS, " ", 0, get_dispatch },
+	{ "getDispatchTypes", " ", " ", RETURNS_LIST, get_types },
+	{ "getDispatchHistory", DISPATCH_PARAMS, " ", RETURNS_LIST, get_history },
+};
+
+static const RequestOperation *
+find_operation(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(operations); i++)
+		if (strcmp(operations[i].name, name) == 0)
+			return &operations[i];
+	ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
+					errmsg("there is no operation \"%s\"", dispatch_cut(name))));
+	return NULL;
+}
+
+/*
+ * A document argument; what is NULL or JSON null counts as {}.
+ */
+static Jsonb *
+argument_document(FunctionCallInfo fcinfo, int place)
+{
+	DispatchBuilder empty;
+
+	if (!PG_ARGISNULL(place))
+	{
+		Jsonb *document = PG_GETARG_JSONB_P(place);
+
+		if (dispatch_root(document).kind != DISPATCH_NULL)
+			return document;
+	}
+	dispatch_build_begin(&empty);
+	return dispatch_build_end(&empty);
+}
+
+PG_FUNCTION_INFO_V1(dispatch_request);
+
+/*
+ * request(operation text, params jsonb, body jsonb) → jsonb: {"error": null,
+ * "request": <the body>, "data": <what the operation returns>}. P0002: no such
+ * operation; 22023: malformed params or body; the rest is the operation's.
+ */
+Datum
+dispatch_request(PG_FUNCTION_ARGS)
+{
+	Request request = { .jobs.count = -1, .participants.count = -1 };
+	const RequestOperation *operation;
+	DispatchBuilder result;
+	Jsonb *body;
+
+	if (PG_ARGISNULL(0))
+		dispatch_error_null("operation");
+	operation = find_operation(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	body = argument_document(fcinfo, 2);
+	read_members_of("params", argument_document(fcinfo, 1), operation->params, false, &request);
+	read_members_of("body", body, operation->body, (operation->options & KEEPS_UNKNOWN) != 0,
+					&request);
+	dispatch_build_begin(&result);
+	dispatch_build_null(&result, "error");
+	dispatch_build_document(&result, "request", body);
+	if (operation->options & RETURNS_LIST)
+		dispatch_build_begin_array(&result, "data");
+	else
+		dispatch_build_begin_object(&result, "data");
+	operation->run(&request, &result);
+	if (operation->options & RETURNS_LIST)
+		dispatch_build_end_array(&result);
+	else
+		dispatch_build_end_object(&result);
+	PG_RETURN_JSONB_P(dispatch_build_end(&result));
+}

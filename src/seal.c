@@ -1,0 +1,166 @@
+/*
+ * seal.c
+ *	  The hash by which a row of dispatches shows that it was validated.
+ *
+ * A restore loads tables in any order, and a type may have got a required
+ * attribute after a dispatch was made: a row whose seal fits is taken as it
+ * is. The seal guards against accidents, not against the tables' owner, so 64
+ * bits of a quick hash will do. It must be the same after a dump, on another
+ * version, machine or encoding: it is taken over what the document says, with
+ * strings in UTF-8 and numbers by their digits, never over bytes in memory.
+ */
+#include "postgres.h"
+
+#include "seal.h"
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "port/pg_bswap.h"
+
+#include "compat.h"
+#include "decimal.h"
+#include "document.h"
+
+/* Odd constants with well-mixed bits: 2^64 divided by the golden ratio, and by pi. */
+#define SEAL_START UINT64CONST(0x9E3779B97F4A7C15)
+#define SEAL_FACTOR UINT64CONST(0x517CC1B727220A95)
+
+static uint64 seal_value(const DispatchValue *value);
+
+static inline uint64
+mix(uint64 hash, uint64 word)
+{
+	hash = (hash ^ word) * SEAL_FACTOR;
+	return hash ^ (hash >> 29);
+}
+
+/*
+ * Mixes bytes in, eight at a time, little-endian on every machine.
+ */
+static uint64
+mix_bytes(uint64 hash, const char *data, int length)
+{
+	uint64 word;
+
+	hash = mix(hash, length);
+	while (length >= (int) sizeof(word))
+	{
+		memcpy(&word, data, sizeof(word));
+#ifdef WORDS_BIGENDIAN
+		word = pg_bswap64(word);
+#endif
+		hash = mix(hash, word);
+		data += sizeof(word);
+		length -= sizeof(word);
+	}
+	for (word = 0; length > 0; length--)
+		word = (word << 8) | (unsigned char) data[length - 1];
+	return mix(hash, word);
+}
+
+/*
+ * Mixes a string in, as UTF-8.
+ */
+static uint64
+mix_string(uint64 hash, const char *data, int length)
+{
+	char *utf8;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return mix_bytes(hash, data, length);
+	utf8 = pg_server_to_any(data, length, PG_UTF8);
+	if (utf8 == data)
+		return mix_bytes(hash, data, length);
+	hash = mix_bytes(hash, utf8, strlen(utf8));
+	pfree(utf8);
+	return hash;
+}
+
+static uint64
+mix_number(uint64 hash, Numeric number)
+{
+	DispatchDecimal decimal = dispatch_decimal(number);
+
+	hash = mix(hash, decimal.negative ? 1 : 0);
+	hash = mix(hash, (uint64) decimal.weight);
+	hash = mix(hash, (uint64) decimal.scale);
+	for (int i = 0; i < decimal.ndigits; i++)
+		hash = mix(hash, (uint64) decimal.digits[i]);
+	return hash;
+}
+
+/*
+ * An object's members are summed up, so that their order does not count: jsonb
+ * orders keys by bytes, which are others in another encoding.
+ */
+static uint64
+seal_object(const JsonbContainer *container)
+{
+	DispatchWalk walk = dispatch_walk(container);
+	DispatchKey key;
+	DispatchValue value;
+	uint64 sum = 0;
+
+	while (dispatch_walk_member(&walk, &key, &value))
+	{
+		uint64 member = mix_string(SEAL_START, key.data, key.length);
+
+		sum += mix(member, seal_value(&value));
+	}
+	return mix(sum, walk.count);
+}
+
+static uint64
+seal_array(const JsonbContainer *container)
+{
+	DispatchWalk walk = dispatch_walk(container);
+	DispatchValue value;
+	uint64 hash = mix(SEAL_START, walk.count);
+
+	while (dispatch_walk_element(&walk, &value))
+		hash = mix(hash, seal_value(&value));
+	return hash;
+}
+
+static uint64
+seal_value(const DispatchValue *value)
+{
+	uint64 hash = mix(SEAL_START, value->kind);
+
+	switch (value->kind)
+	{
+		case DISPATCH_NULL:
+			break;
+		case DISPATCH_STRING:
+			hash = mix_string(hash, value->as.string, value->length);
+			break;
+		case DISPATCH_NUMBER:
+			hash = mix_number(hash, value->as.number);
+			break;
+		case DISPATCH_BOOLEAN:
+			hash = mix(hash, value->as.boolean ? 1 : 0);
+			break;
+		case DISPATCH_OBJECT:
+			check_stack_depth();
+			hash = mix(hash, seal_object(value->as.container));
+			break;
+		case DISPATCH_ARRAY:
+			check_stack_depth();
+			hash = mix(hash, seal_array(value->as.container));
+			break;
+	}
+	return hash;
+}
+
+/*
+ * The seal of a row: over its type, the type's revision and its custom data.
+ */
+int64
+dispatch_seal(const pg_uuid_t *type_id, int32 revision, const Jsonb *custom_data)
+{
+	DispatchValue root = dispatch_root(custom_data);
+	uint64 hash = mix_bytes(SEAL_START, (const char *) type_id->data, UUID_LEN);
+
+	hash = mix(hash, (uint64) revision);
+	return (int64) mix(hash, seal_value(&root));
+}

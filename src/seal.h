@@ -1,0 +1,15 @@
+/*
+ * seal.h
+ *	  The hash by which a row of dispatches shows that it was validated.
+ */
+#ifndef DISPATCH_SEAL_H
+#define DISPATCH_SEAL_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+extern int64 dispatch_seal(const pg_uuid_t *type_id, int32 revision, const Jsonb *custom_data);
+
+#endif

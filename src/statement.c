@@ -1,0 +1,319 @@
+/*
+ * statement.c
+ *	  The SQL statements that operations run, as saved plans: one table of
+ *	  statements, each prepared on first use in a session.
+ *
+ * Rows go through the ordinary executor, so users' own triggers and logical
+ * replication work. Every name is qualified; statements that may run under a
+ * caller's search_path qualify their operators too.
+ */
+#include "postgres.h"
+
+#include "statement.h"
+
+#include "catalog/pg_type.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+
+#define MAX_ARGUMENTS 12
+
+typedef struct StatementText
+{
+	int result; /* what SPI returns for it */
+	const char *text;
+	Oid types[MAX_ARGUMENTS]; /* of the arguments, up to InvalidOid */
+} StatementText;
+
+#define TYPE_COLUMNS "t.id, t.name, t.lifecycle, t.additional_attributes, t.attributes, t.revision"
+
+static const StatementText statements[DISPATCH_STATEMENTS] = {
+	[DISPATCH_LOAD_TYPE_BY_ID] = { SPI_OK_SELECT,
+								   "SELECT " TYPE_COLUMNS " FROM dispatch.types AS t"
+								   " WHERE t.id OPERATOR(pg_catalog.=) $1",
+								   { UUIDOID } },
+	[DISPATCH_LOAD_TYPE_BY_NAME] = { SPI_OK_SELECT,
+									 "SELECT " TYPE_COLUMNS " FROM dispatch.types AS t"
+									 " WHERE t.name OPERATOR(pg_catalog.=) $1",
+									 { TEXTOID } },
+	[DISPATCH_LIST_TYPES] = { SPI_OK_SELECT,
+							  "SELECT t.id, t.name, t.revision, t.additional_attributes,"
+							  " t.lifecycle, t.created_at, t.updated_at"
+							  " FROM dispatch.types AS t"
+							  " WHERE $1 IS NULL OR t.id = $1"
+							  " ORDER BY t.name",
+							  { UUIDOID } },
+	[DISPATCH_INSERT_TYPE] = { SPI_OK_INSERT,
+							   "INSERT INTO dispatch.types (id, name, lifecycle,"
+							   " additional_attributes, created_at, updated_at)"
+							   " VALUES ($1, $2, $3, $4, $5, $5)",
+							   { UUIDOID, TEXTOID, JSONBOID, BOOLOID, TIMESTAMPTZOID } },
+	[DISPATCH_LOCK_TYPE] = { SPI_OK_SELECT,
+							 "SELECT t.name, t.attributes FROM dispatch.types AS t"
+							 " WHERE t.id = $1 FOR NO KEY UPDATE",
+							 { UUIDOID } },
+	[DISPATCH_UPDATE_ATTRIBUTES] = { SPI_OK_UPDATE_RETURNING,
+									 "UPDATE dispatch.types AS t"
+									 " SET attributes = t.attributes || $2,"
+									 " revision = t.revision + 1, updated_at = $3"
+									 " WHERE t.id = $1 RETURNING t.revision",
+									 { UUIDOID, JSONBOID, TIMESTAMPTZOID } },
+	[DISPATCH_INSERT_TYPE_EVENT] = { SPI_OK_INSERT,
+									 "INSERT INTO dispatch.type_events (type_id, sequence, at,"
+									 " type, caller, data, event_meta)"
+									 " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+									 { UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID,
+									   JSONBOID } },
+	[DISPATCH_READ_TYPE_EVENTS] = { SPI_OK_SELECT,
+									"SELECT e.sequence, e.type, e.data, e.event_meta, e.caller,"
+									" e.at FROM dispatch.type_events AS e"
+									" WHERE e.type_id = $1 ORDER BY e.sequence",
+									{ UUIDOID } },
+	[DISPATCH_INSERT_DISPATCH] = { SPI_OK_INSERT_RETURNING,
+								   "INSERT INTO dispatch.dispatches AS d (id, type_id,"
+								   " dispatch_ref, custom_data, extra, created_at, updated_at)"
+								   " VALUES ($1, $2, $3, $4, $5, $6, $6)"
+								   " RETURNING d.status, d.custom_data",
+								   { UUIDOID, UUIDOID, TEXTOID, JSONBOID, JSONBOID,
+									 TIMESTAMPTZOID } },
+	/* The changes of a dispatch lock its row; a final status keeps them away. */
+	[DISPATCH_TOUCH] = { SPI_OK_UPDATE_RETURNING,
+						 "UPDATE dispatch.dispatches AS d"
+						 " SET version = d.version + 1, updated_at = $2"
+						 " WHERE d.id = $1 AND d.closed_at IS NULL RETURNING d.version",
+						 { UUIDOID, TIMESTAMPTZOID } },
+	[DISPATCH_UPDATE_STATUS] = { SPI_OK_UPDATE_RETURNING,
+								 "UPDATE dispatch.dispatches AS d"
+								 " SET version = d.version + 1, updated_at = $2,"
+								 " status = $3, sub_status = $4"
+								 " FROM (SELECT o.id, o.status FROM dispatch.dispatches AS o"
+								 " WHERE o.id = $1 FOR NO KEY UPDATE) AS o"
+								 " WHERE d.id = $1 AND o.id = d.id AND d.closed_at IS NULL"
+								 " RETURNING d.version, d.type_id, o.status",
+								 { UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID } },
+	[DISPATCH_UPDATE_SUB_STATUS] = { SPI_OK_UPDATE_RETURNING,
+									 "UPDATE dispatch.dispatches AS d"
+									 " SET version = d.version + 1, updated_at = $2,"
+									 " sub_status = $3"
+									 " WHERE d.id = $1 AND d.closed_at IS NULL"
+									 " RETURNING d.version, d.status",
+									 { UUIDOID, TIMESTAMPTZOID, TEXTOID } },
+	/* Without a seal the row is validated even where the patch changes nothing. */
+	[DISPATCH_UPDATE_CUSTOM_DATA] = { SPI_OK_UPDATE_RETURNING,
+									  "UPDATE dispatch.dispatches AS d"
+									  " SET version = d.version + 1, updated_at = $2, seal = NULL,"
+									  " custom_data = dispatch.merge_patch(d.custom_data, $3)"
+									  " WHERE d.id = $1 AND d.closed_at IS NULL"
+									  " RETURNING d.version, d.custom_data",
+									  { UUIDOID, TIMESTAMPTZOID, JSONBOID } },
+	[DISPATCH_FIND_STATUS] = { SPI_OK_SELECT,
+							   "SELECT d.status FROM dispatch.dispatches AS d WHERE d.id = $1",
+							   { UUIDOID } },
+	[DISPATCH_FIND_BY_REF] = { SPI_OK_SELECT,
+							   "SELECT d.id FROM dispatch.dispatches AS d WHERE d.dispatch_ref = "
+							   "$1",
+							   { TEXTOID } },
+	[DISPATCH_READ_DISPATCH] = { SPI_OK_SELECT,
+								 "SELECT d.id, d.dispatch_ref, d.type_id, t.name, d.status,"
+								 " d.sub_status, d.custom_data, d.version, d.created_at,"
+								 " d.updated_at, d.extra"
+								 " FROM dispatch.dispatches AS d"
+								 " LEFT JOIN dispatch.types AS t ON t.id = d.type_id"
+								 " WHERE d.id = $1",
+								 { UUIDOID } },
+	[DISPATCH_READ_MEMBERS] = { SPI_OK_SELECT,
+								"SELECT m.kind, m.member_id FROM dispatch.members AS m"
+								" WHERE m.dispatch_id = $1 ORDER BY m.sequence, m.ordinal",
+								{ UUIDOID } },
+	[DISPATCH_READ_EVENTS] = { SPI_OK_SELECT,
+							   "SELECT e.sequence, e.type, e.data, e.event_meta, e.caller, e.at"
+							   " FROM dispatch.event_log AS e"
+							   " WHERE e.dispatch_id = $1 ORDER BY e.sequence",
+							   { UUIDOID } },
+	[DISPATCH_INSERT_MEMBERS] = { SPI_OK_INSERT,
+								  "INSERT INTO dispatch.members (dispatch_id, sequence, added_at,"
+								  " kind, member_id, ordinal, state)"
+								  " SELECT $1, $2, $3, m.kind, m.member_id, m.ordinal, 'c'"
+								  " FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5)) "
+								  "WITH ORDINALITY"
+								  " AS m(kind, member_id, ordinal)",
+								  { UUIDOID, INT8OID, TIMESTAMPTZOID, CHARARRAYOID,
+									TEXTARRAYOID } },
+	[DISPATCH_DELETE_MEMBERS] = { SPI_OK_DELETE_RETURNING,
+								  "DELETE FROM dispatch.members AS m"
+								  " WHERE m.dispatch_id = $1 AND m.kind = $2"
+								  " AND m.member_id = ANY ($3) RETURNING m.member_id",
+								  { UUIDOID, CHAROID, TEXTARRAYOID } },
+	[DISPATCH_INSERT_EVENT] = { SPI_OK_INSERT,
+								"INSERT INTO dispatch.event_log (dispatch_id, sequence, at, type,"
+								" caller, data, event_meta) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+								{ UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID,
+								  JSONBOID } },
+	[DISPATCH_INSERT_EVENT_WITH_CALLBACK] = { SPI_OK_INSERT,
+											  "WITH event AS (INSERT INTO dispatch.event_log "
+											  "(dispatch_id, sequence, at, type, caller,"
+											  " data, event_meta, callback_id, callback_method, "
+											  "callback_host, callback_url,"
+											  " callback_headers) VALUES ($1, $2, $3, $4, $5, $6, "
+											  "$7, $8, $9, $10, $11, $12))"
+											  " INSERT INTO dispatch.queue (callback_id, "
+											  "dispatch_id, sequence, next_at, host)"
+											  " VALUES ($8, $1, $2, $3, $10)",
+											  { UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID,
+												JSONBOID, JSONBOID, UUIDOID, TEXTOID, TEXTOID,
+												TEXTOID, JSONBOID } },
+	/*
+	 * Due rows by the index on next_at; the array keeps the planner from
+	 * joining with the whole queue.
+	 */
+	[DISPATCH_CLAIM] = { SPI_OK_SELECT,
+						 "WITH claimed AS (UPDATE dispatch.queue AS q"
+						 " SET attempt = q.attempt + 1, leased = true, next_at = $3"
+						 " WHERE q.callback_id = ANY (ARRAY("
+						 "SELECT due.callback_id FROM dispatch.queue AS due"
+						 " WHERE due.next_at <= $1 ORDER BY due.next_at LIMIT $2"
+						 " FOR UPDATE SKIP LOCKED))"
+						 " RETURNING q.callback_id, q.dispatch_id, q.sequence, q.attempt)"
+						 " SELECT c.callback_id, c.attempt, e.callback_method, e.callback_url,"
+						 " e.callback_headers, e.type, e.at, e.data, e.event_meta, e.dispatch_id,"
+						 " e.sequence, d.dispatch_ref"
+						 " FROM claimed AS c"
+						 " CROSS JOIN LATERAL (SELECT l.* FROM dispatch.event_log AS l"
+						 " WHERE l.dispatch_id = c.dispatch_id AND l.sequence = c.sequence"
+						 " LIMIT 1) AS e"
+						 " LEFT JOIN LATERAL (SELECT r.dispatch_ref FROM dispatch.dispatches AS r"
+						 " WHERE r.id = c.dispatch_id LIMIT 1) AS d ON true"
+						 " ORDER BY c.callback_id",
+						 { TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID } },
+	/*
+	 * An outcome counts for the attempt that still holds the lease. 2xx
+	 * delivers, 410 and the last try end it, the rest waits: as long as
+	 * Retry-After says, else exponentially with full jitter.
+	 */
+	[DISPATCH_FINISH] = { SPI_OK_SELECT,
+						  "WITH answer AS MATERIALIZED ("
+						  "SELECT DISTINCT ON (a.callback_id, a.attempt) a.*"
+						  " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
+						  "pg_catalog.unnest($3),"
+						  " pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), "
+						  "pg_catalog.unnest($7))"
+						  " AS a(callback_id, attempt, status, error, retry_after, duration, "
+						  "excerpt)),"
+						  " held AS MATERIALIZED ("
+						  "SELECT q.callback_id, q.dispatch_id, q.sequence, q.attempt, q.attempt - "
+						  "q.unused AS "
+						  "tries"
+						  " FROM dispatch.queue AS q WHERE q.callback_id = ANY ($1) AND q.leased"
+						  " ORDER BY q.callback_id FOR UPDATE),"
+						  " outcome AS MATERIALIZED ("
+						  "SELECT h.*, a.status, a.error, a.retry_after, a.duration, a.excerpt,"
+						  " CASE WHEN a.status BETWEEN 200 AND 299 THEN 'DELIVERED'"
+						  " WHEN a.status = 410 OR h.tries >= $9 THEN 'DEAD' END AS state"
+						  " FROM held AS h JOIN answer AS a USING (callback_id, attempt)),"
+						  " ended AS (DELETE FROM dispatch.queue AS q WHERE q.callback_id = ANY "
+						  "(ARRAY("
+						  "SELECT o.callback_id FROM outcome AS o WHERE o.state IS NOT NULL))),"
+						  " waiting AS (UPDATE dispatch.queue AS q SET leased = false, next_at = $8"
+						  " + CASE WHEN o.retry_after IS NOT NULL"
+						  " THEN LEAST(GREATEST(o.retry_after, '0'), pg_catalog.make_interval(secs "
+						  "=> $11))"
+						  " ELSE pg_catalog.make_interval(secs => pg_catalog.random()"
+						  " * LEAST($10 * pg_catalog.power(2, LEAST(o.tries - 1, 64)), $11)) END"
+						  " FROM outcome AS o WHERE q.callback_id = o.callback_id AND o.state IS "
+						  "NULL),"
+						  " kept AS (INSERT INTO dispatch.attempts (dispatch_id, sequence, "
+						  "callback_id, at,"
+						  " attempt, tries, status, state, duration, error, excerpt)"
+						  " SELECT o.dispatch_id, o.sequence, o.callback_id, $8, o.attempt, "
+						  "o.tries, o.status,"
+						  " o.state, o.duration, o.error, o.excerpt FROM outcome AS o)"
+						  " SELECT DISTINCT a.callback_id FROM answer AS a WHERE NOT EXISTS ("
+						  "SELECT FROM outcome AS o WHERE o.callback_id = a.callback_id"
+						  " AND o.attempt = a.attempt)",
+						  { UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID,
+							INTERVALARRAYOID, INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID,
+							INT4OID, FLOAT8OID, FLOAT8OID } },
+	/* A lease that ends now gives the callback back: the claim was not used. */
+	[DISPATCH_RENEW] = { SPI_OK_UPDATE,
+						 "UPDATE dispatch.queue AS q SET next_at = $3, leased = $3 > $4,"
+						 " unused = q.unused + CASE WHEN $3 > $4 THEN 0 ELSE 1 END"
+						 " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS "
+						 "a(callback_id, attempt)"
+						 " WHERE q.callback_id = a.callback_id AND q.attempt = a.attempt"
+						 " AND q.callback_id = ANY ($1) AND q.leased",
+						 { UUIDARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
+};
+
+static SPIPlanPtr plans[DISPATCH_STATEMENTS];
+
+/*
+ * The plan of a statement, prepared and kept where this is its first use.
+ */
+static SPIPlanPtr
+plan_of(DispatchStatement statement)
+{
+	if (plans[statement] == NULL)
+	{
+		const StatementText *text = &statements[statement];
+		int nargs = 0;
+		SPIPlanPtr plan;
+
+		while (nargs < MAX_ARGUMENTS && OidIsValid(text->types[nargs]))
+			nargs++;
+		plan = SPI_prepare(text->text, nargs, (Oid *) text->types);
+		if (plan == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", text->text,
+				 SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not keep the plan of \"%s\"", text->text);
+		plans[statement] = plan;
+	}
+	return plans[statement];
+}
+
+static uint64
+check_result(DispatchStatement statement, int result)
+{
+	if (result != statements[statement].result)
+		elog(ERROR, "\"%s\" gave %s", statements[statement].text, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * Runs a statement with a new snapshot, between SPI_connect() and SPI_finish().
+ * nulls is as SPI takes it, NULL for none. Returns the number of rows; those
+ * that it returned are read by dispatch_result().
+ */
+uint64
+dispatch_execute(DispatchStatement statement, Datum *values, const char *nulls)
+{
+	return check_result(statement, SPI_execute_plan(plan_of(statement), values, nulls, false, 0));
+}
+
+/*
+ * The same for a statement that only reads, with the caller's snapshot.
+ */
+uint64
+dispatch_query(DispatchStatement statement, Datum *values, const char *nulls)
+{
+	return check_result(statement, SPI_execute_plan(plan_of(statement), values, nulls, true, 0));
+}
+
+/*
+ * The same with a snapshot of the caller's choice.
+ */
+uint64
+dispatch_query_snapshot(DispatchStatement statement, Datum *values, Snapshot snapshot)
+{
+	return check_result(statement, SPI_execute_snapshot(plan_of(statement), values, NULL, snapshot,
+														InvalidSnapshot, true, false, 0));
+}
+
+/*
+ * A column, from 1, of a row, from 0, of the last result; lives until SPI_finish().
+ */
+Datum
+dispatch_result(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}

@@ -1,0 +1,225 @@
+/*
+ * trigger.c
+ *	  The trigger on dispatch.dispatches: the one place that validates, so that
+ *	  the functions, INSERT, UPDATE and COPY meet the same check.
+ *
+ * A row that comes with a seal that fits was validated before: it is taken as
+ * it is, with no look at any other table, so that a restore is complete in
+ * whatever order tables are loaded. Every other row is validated and sealed.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "custom_data.h"
+#include "error.h"
+#include "lifecycle.h"
+#include "seal.h"
+#include "type_cache.h"
+
+/* The columns of dispatch.dispatches, from 0. */
+enum
+{
+	COLUMN_ID,
+	COLUMN_TYPE_ID,
+	COLUMN_VERSION,
+	COLUMN_CREATED_AT,
+	COLUMN_UPDATED_AT,
+	COLUMN_CLOSED_AT,
+	COLUMN_SEAL,
+	COLUMN_TYPE_REVISION,
+	COLUMN_DISPATCH_REF,
+	COLUMN_STATUS,
+	COLUMN_SUB_STATUS,
+	COLUMN_CUSTOM_DATA,
+	COLUMN_EXTRA,
+	COLUMNS
+};
+
+typedef struct Row
+{
+	Datum values[COLUMNS];
+	bool nulls[COLUMNS];
+	bool changed[COLUMNS]; /* by this trigger */
+} Row;
+
+static void
+set_column(Row *row, int column, Datum value, bool isnull)
+{
+	row->values[column] = value;
+	row->nulls[column] = isnull;
+	row->changed[column] = true;
+}
+
+/*
+ * Whether a column is the same in two rows, to the byte, as it lies in them.
+ */
+static bool
+same(const Row *a, const Row *b, TupleDesc desc, int column)
+{
+	Form_pg_attribute attribute = TupleDescAttr(desc, column);
+
+	if (a->nulls[column] || b->nulls[column])
+		return a->nulls[column] && b->nulls[column];
+	return datumIsEqual(a->values[column], b->values[column], attribute->attbyval,
+						attribute->attlen);
+}
+
+/*
+ * What can be checked without a look at anything else; 22023.
+ */
+static void
+check_texts(const Row *row)
+{
+	if (!row->nulls[COLUMN_DISPATCH_REF])
+		dispatch_check_length("dispatch_ref", TextDatumGetCString(row->values[COLUMN_DISPATCH_REF]),
+							  4, 64);
+	if (!row->nulls[COLUMN_SUB_STATUS])
+		dispatch_check_length("sub_status", TextDatumGetCString(row->values[COLUMN_SUB_STATUS]), 1,
+							  64);
+	if (!row->nulls[COLUMN_EXTRA])
+		dispatch_check_object("extra", DatumGetJsonbP(row->values[COLUMN_EXTRA]));
+}
+
+/*
+ * Whether a row comes with a seal that fits.
+ */
+static bool
+is_sealed(const Row *row)
+{
+	if (row->nulls[COLUMN_SEAL] || row->nulls[COLUMN_TYPE_REVISION])
+		return false;
+	return DatumGetInt64(row->values[COLUMN_SEAL]) ==
+		   dispatch_seal(DatumGetUUIDP(row->values[COLUMN_TYPE_ID]),
+						 DatumGetInt32(row->values[COLUMN_TYPE_REVISION]),
+						 DatumGetJsonbP(row->values[COLUMN_CUSTOM_DATA]));
+}
+
+/*
+ * Validates, completes and seals the custom data.
+ */
+static void
+validate(Row *row, const DispatchType *type)
+{
+	Jsonb *given = DatumGetJsonbP(row->values[COLUMN_CUSTOM_DATA]);
+	Jsonb *complete = dispatch_custom_data_complete(type, given);
+
+	if (complete != given)
+		set_column(row, COLUMN_CUSTOM_DATA, JsonbPGetDatum(complete), false);
+	set_column(row, COLUMN_TYPE_REVISION, Int32GetDatum(type->revision), false);
+	set_column(row, COLUMN_SEAL, Int64GetDatum(dispatch_seal(&type->id, type->revision, complete)),
+			   false);
+}
+
+/*
+ * Requires the status to be one of the type's, the initial one where it is not
+ * given, and derives from it when the dispatch was closed. 23514 for a new
+ * row, 55000 for a change.
+ */
+static void
+check_status(Row *row, const DispatchType *type, bool insert)
+{
+	const DispatchLifecycle *lifecycle = type->lifecycle;
+	int place = lifecycle->initial;
+	bool final;
+
+	if (row->nulls[COLUMN_STATUS] && insert)
+		set_column(row, COLUMN_STATUS, CStringGetTextDatum(lifecycle->statuses[place].name), false);
+	else if (row->nulls[COLUMN_STATUS])
+		return; /* the column does not allow it */
+	else
+	{
+		char *status = TextDatumGetCString(row->values[COLUMN_STATUS]);
+
+		place = dispatch_lifecycle_find(lifecycle, status);
+		if (place < 0)
+			ereport(ERROR, (errcode(insert ? ERRCODE_CHECK_VIOLATION
+										   : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("dispatch type \"%s\" has no status \"%s\"", type->name,
+								   dispatch_cut(status)),
+							errhint("dispatch.get_type() shows the lifecycle of a type.")));
+	}
+	final = lifecycle->statuses[place].final;
+	if (final && row->nulls[COLUMN_CLOSED_AT])
+		set_column(row, COLUMN_CLOSED_AT,
+				   row->nulls[COLUMN_UPDATED_AT] ? TimestampTzGetDatum(GetCurrentTimestamp())
+												 : row->values[COLUMN_UPDATED_AT],
+				   false);
+	else if (!final && !row->nulls[COLUMN_CLOSED_AT])
+		set_column(row, COLUMN_CLOSED_AT, (Datum) 0, true);
+}
+
+/*
+ * Checks a row that is written; old is NULL for a new one.
+ */
+static void
+check_row(Row *row, const Row *old, TupleDesc desc)
+{
+	bool validated;
+	bool same_status;
+	const DispatchType *type;
+
+	check_texts(row);
+	if (row->nulls[COLUMN_TYPE_ID] || row->nulls[COLUMN_CUSTOM_DATA])
+		return; /* the columns do not allow it */
+	same_status = old != NULL && same(row, old, desc, COLUMN_STATUS) &&
+				  same(row, old, desc, COLUMN_CLOSED_AT);
+	validated = old != NULL && same(row, old, desc, COLUMN_TYPE_ID) &&
+				same(row, old, desc, COLUMN_CUSTOM_DATA) && same(row, old, desc, COLUMN_SEAL) &&
+				same(row, old, desc, COLUMN_TYPE_REVISION);
+	if (!validated)
+		validated = is_sealed(row);
+	if (validated && (old == NULL || same_status))
+		return;
+	type = dispatch_type_by_id(DatumGetUUIDP(row->values[COLUMN_TYPE_ID]));
+	if (!validated)
+		validate(row, type);
+	check_status(row, type, old == NULL);
+}
+
+PG_FUNCTION_INFO_V1(dispatch_check_dispatch);
+
+/*
+ * check_dispatch() → trigger: before each row of dispatch.dispatches is
+ * inserted, or a column that matters is updated. 22023, 23514, 54000, P0002.
+ */
+Datum
+dispatch_check_dispatch(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	bool update;
+	HeapTuple tuple;
+	TupleDesc desc;
+	Row row;
+	Row old;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(data->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(data->tg_event) || TRIGGER_FIRED_BY_DELETE(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"check_dispatch\" must be called as a trigger, before each row "
+						"is inserted or updated")));
+	update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
+	tuple = update ? data->tg_newtuple : data->tg_trigtuple;
+	desc = RelationGetDescr(data->tg_relation);
+	if (desc->natts != COLUMNS)
+		elog(ERROR, "relation \"%s\" has %d columns instead of %d",
+			 RelationGetRelationName(data->tg_relation), desc->natts, COLUMNS);
+	heap_deform_tuple(tuple, desc, row.values, row.nulls);
+	memset(row.changed, 0, sizeof(row.changed));
+	if (update)
+		heap_deform_tuple(data->tg_trigtuple, desc, old.values, old.nulls);
+	check_row(&row, update ? &old : NULL, desc);
+	for (int column = 0; column < COLUMNS; column++)
+		if (row.changed[column])
+			return PointerGetDatum(
+				heap_modify_tuple(tuple, desc, row.values, row.nulls, row.changed));
+	return PointerGetDatum(tuple);
+}

@@ -1,0 +1,80 @@
+/*
+ * uuid.c
+ *	  Ids: made (UUID version 7, RFC 9562) and read from text.
+ *
+ * Random ids would cost 10 % of the rate and twice the WAL: each would touch
+ * an index page of its own.
+ */
+#include "postgres.h"
+
+#include "uuid.h"
+
+#include <time.h>
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "compat.h"
+
+#define TEXT_LENGTH 36
+#define NANOSECONDS_PER_MS 1000000
+
+/* The clock reading of the last id of this backend, in 1/4096 ms. */
+static uint64 last_tick = 0;
+
+/*
+ * Makes an id: 48 bits of milliseconds since 1970, 12 bits of fraction (RFC
+ * 9562, section 6.2, method 3), which never goes back in a backend, then 62
+ * bits at random. XX000 when there is no randomness to be had.
+ */
+void
+dispatch_uuid_make(pg_uuid_t *id)
+{
+	struct timespec now;
+	uint64 tick;
+
+	if (!pg_strong_random(&id->data[8], UUID_LEN - 8))
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not make a random id")));
+	clock_gettime(CLOCK_REALTIME, &now);
+	tick = ((uint64) now.tv_sec * 1000 + now.tv_nsec / NANOSECONDS_PER_MS) << 12;
+	tick |= ((uint64) (now.tv_nsec % NANOSECONDS_PER_MS) << 12) / NANOSECONDS_PER_MS;
+	last_tick = tick = Max(tick, last_tick + 1);
+	for (int i = 0; i < 6; i++)
+		id->data[i] = (unsigned char) (tick >> (52 - 8 * i));
+	id->data[6] = 0x70 | ((tick >> 8) & 0x0F);
+	id->data[7] = tick & 0xFF;
+	id->data[8] = 0x80 | (id->data[8] & 0x3F);
+}
+
+/*
+ * Reads an id in its canonical form; false when the text is none.
+ */
+bool
+dispatch_uuid_parse(const char *text, pg_uuid_t *id)
+{
+	if (strlen(text) != TEXT_LENGTH)
+		return false;
+	for (int i = 0; i < TEXT_LENGTH; i++)
+	{
+		bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (hyphen ? text[i] != '-' : !isxdigit((unsigned char) text[i]))
+			return false;
+	}
+	*id = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text)));
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(dispatch_uuidv7);
+
+/*
+ * uuidv7() → uuid
+ */
+Datum
+dispatch_uuidv7(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+
+	dispatch_uuid_make(id);
+	PG_RETURN_UUID_P(id);
+}
