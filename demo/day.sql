@@ -69,7 +69,7 @@ SELECT dispatch.request('createDispatch', '{}', format(
 $$ {
     "dispatchRef": "ROUTE-17",
     "dispatchTypeName": "lastmile",
-    "jobs": ["parcel-1001", "parcel-1002", "parcel-1003"],
+    "jobs": ["P-1001", "P-1002", "P-1003"],
     "participants": ["driver-ada"],
     "customData": {
         "licensePlate": "B-MX 4021", "weightKg": 212.5, "zone": "north",
@@ -88,7 +88,7 @@ SELECT jsonb_build_object('dispatchId', :'data'::jsonb ->> 'dispatchId') AS rout
 -- Jobs come, one and several.
 SELECT dispatch.request('addJob', :'route', format(
 $$ {
-    "jobId": "parcel-1004",
+    "jobId": "P-1004",
     "callback": {
         "url": "%s/jobs",
         "headers": [{"key": "Authorization", "value": "Bearer of-the-job-service"}]
@@ -99,7 +99,7 @@ $$ {
 
 SELECT dispatch.request('addMultipleJobs', :'route', format(
 $$ {
-    "jobs": ["parcel-1005", "parcel-1006", "parcel-1007"],
+    "jobs": ["P-1005", "P-1006", "P-1007"],
     "callback": {
         "url": "%s/jobs",
         "headers": [{"key": "Authorization", "value": "Bearer of-the-job-service"}]
@@ -143,15 +143,15 @@ $$ {
 \echo '  updateDispatchSubStatus   ' :data
 
 -- Jobs and participants go.
-SELECT dispatch.request('removeJob', :'route' || '{"jobId": "parcel-1002"}'::jsonb,
+SELECT dispatch.request('removeJob', :'route' || '{"jobId": "P-1002"}'::jsonb,
 $$ {
-    "_event_meta": {"user": "counter-3", "reason": "collected by the customer"}
+    "_event_meta": {"user": "counter-3", "reason": "collected"}
 } $$) -> 'data' AS data \gset
 \echo '  removeJob                 ' :data
 
 SELECT dispatch.request('removeMultipleJobs', :'route',
 $$ {
-    "jobs": ["parcel-1005", "parcel-1006"],
+    "jobs": ["P-1005", "P-1006"],
     "_event_meta": {"user": "counter-3", "reason": "sent back"}
 } $$) -> 'data' AS data \gset
 \echo '  removeMultipleJobs        ' :data
@@ -166,7 +166,7 @@ $$ {
 -- 2. The rest of the day, with the typed functions
 --
 \echo
-\echo 'The day: 300 dispatches'
+\echo 'The day: 300 dispatches with 3,000 jobs'
 
 -- Routes of one zone, each with ten jobs, a driver and a van, each a transaction of its own.
 CREATE PROCEDURE pg_temp.plan(zone text, routes integer, callback jsonb)
@@ -285,7 +285,7 @@ SELECT dispatch.create_dispatch('pickup', 'ROUTE-18');
 \echo '3. Jobs of which some are there already: all or nothing'
 SELECT dispatch.request('addMultipleJobs', '{"dispatchRef": "ROUTE-17"}',
 $$ {
-    "jobs": ["parcel-1001", "parcel-1008", "parcel-1004"]
+    "jobs": ["P-1001", "P-1008", "P-1004"]
 } $$);
 \echo 'SQLSTATE:' :SQLSTATE
 
@@ -296,7 +296,7 @@ SELECT dispatch.update_status(dispatch.dispatch_id('ROUTE-17'), 'ASSIGNED');
 
 \echo
 \echo '5. A callback that would leak a password'
-SELECT dispatch.add_job(dispatch.dispatch_id('ROUTE-17'), 'parcel-1009',
+SELECT dispatch.add_job(dispatch.dispatch_id('ROUTE-17'), 'P-1009',
     callback => '{"url": "https://user:secret@example.com/jobs", "headers": []}');
 \echo 'SQLSTATE:' :SQLSTATE
 

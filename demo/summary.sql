@@ -5,8 +5,6 @@
 \set ON_ERROR_STOP on
 \pset pager off
 \pset footer off
-\pset border 0
-\pset null ''
 
 \echo
 \echo 'ROUTE-17 at the end of the day'
@@ -18,16 +16,16 @@ SELECT jsonb_pretty(dispatch.get_dispatch(dispatch.dispatch_id('ROUTE-17')));
 \echo
 \echo 'What happened to it'
 \echo
-\pset format wrapped
-\pset columns 118
+\pset format aligned
 \pset tuples_only off
 SELECT sequence AS "#",
-       substr(type, length('dispatch.') + 1) AS event,
-       CASE WHEN type = 'dispatch.created' THEN data - '{customData,customerNote}'::text[] ELSE data END
-           - '{dispatchId,dispatchRef,dispatchTypeId,dispatchTypeName,version,sequence}'::text[] AS what,
+       type,
+       concat_ws(', ', data ->> 'status', data ->> 'subStatus',
+           (SELECT string_agg(id, ', ')
+              FROM jsonb_array_elements_text(COALESCE(data -> 'jobs', '[]')
+                                          || COALESCE(data -> 'participants', '[]')) AS id)) AS what,
        event_meta
-  FROM dispatch.history(dispatch.dispatch_id('ROUTE-17'))
- ORDER BY sequence;
+  FROM dispatch.history(dispatch.dispatch_id('ROUTE-17'));
 
 -- Commit to receipt: from the moment at which the operation's transaction committed, as the
 -- server noted it, to the arrival of the first request that carried its callback.
@@ -36,33 +34,32 @@ SELECT r ->> 'id' AS callback_id, r ->> 'signature' AS signature, (r ->> 'time')
   FROM string_to_table(rtrim(pg_read_file(:'receipts'), E'\n'), E'\n') AS line,
        CAST(line AS jsonb) AS r;
 
-\echo
 \echo 'The callbacks, and how long from commit to receipt'
 \echo
-\pset format aligned
 WITH received AS (
     SELECT callback_id::uuid, min(at) AS at, count(*) AS requests,
            count(*) FILTER (WHERE signature = 'valid') AS signed
       FROM receipts
      GROUP BY callback_id
 ), latency AS (
-    SELECT c.state, r.requests, r.signed,
+    SELECT d.dispatch_ref = 'ROUTE-17' AS alone, c.state, r.requests, r.signed,
            1000 * extract(epoch FROM r.at - pg_xact_commit_timestamp(e.xmin)) AS ms
       FROM dispatch.callbacks AS c
+      JOIN dispatch.dispatches AS d ON d.id = c.dispatch_id
       JOIN dispatch.event_log AS e USING (callback_id)
       LEFT JOIN received AS r USING (callback_id)
 )
-SELECT state,
+SELECT CASE WHEN alone THEN 'the how-to, one by one' ELSE 'the day, as fast as it goes' END AS part,
+       state,
        count(*) AS callbacks,
        sum(requests) AS requests,
        sum(signed) AS "signed right",
        round(percentile_cont(0.50) WITHIN GROUP (ORDER BY ms)::numeric, 1) AS "p50 ms",
        round(percentile_cont(0.99) WITHIN GROUP (ORDER BY ms)::numeric, 1) AS "p99 ms"
   FROM latency
- GROUP BY state
- ORDER BY state;
+ GROUP BY alone, state
+ ORDER BY alone DESC, state;
 
-\echo
 \echo 'The day in numbers'
 \echo
 SELECT (SELECT count(*) FROM dispatch.dispatches) AS dispatches,
