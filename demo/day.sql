@@ -235,8 +235,21 @@ BEGIN
     END LOOP;
 END $$;
 
+-- A driver reports stop after stop, with time between them: how soon does anybody know?
+CREATE PROCEDURE pg_temp.report_stops(ref text, stops integer, callback jsonb)
+LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. stops LOOP
+        PERFORM dispatch.update_sub_status(dispatch.dispatch_id(ref), 'STOP_' || i,
+            callback => callback, event_meta => '{"user": "handheld"}');
+        COMMIT;
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+END $$;
+
 SELECT format('{"url": "%s/day", "headers": [{"key": "X-Tenant", "value": "parcels"}]}',
-              :'receiver') AS callback \gset
+              :'receiver') AS callback,
+       format('{"url": "%s/stops"}', :'receiver') AS stop_callback \gset
 
 \echo '  06:00  routes for the north'
 CALL pg_temp.plan('north', 75, :'callback');
@@ -252,6 +265,8 @@ CALL pg_temp.move('INITIATED', 'ASSIGNED', NULL, :'callback');
 CALL pg_temp.move('ASSIGNED', 'IN_PROGRESS', 'ON_THE_ROAD', :'callback', 270);
 \echo '  11:00  customers cancel, a driver falls ill'
 CALL pg_temp.change_plans(:'callback');
+\echo '  12:00  a quiet hour: one driver reports stop after stop'
+CALL pg_temp.report_stops('NORTH-001', 30, :'stop_callback');
 \echo '  16:00  240 have no parcel left'
 CALL pg_temp.move('IN_PROGRESS', 'PENDING_CLOSURE', 'BACK_AT_DEPOT', :'callback', 240);
 \echo '  18:00  200 are settled and closed'

@@ -30,26 +30,29 @@ SELECT sequence AS "#",
 -- Commit to receipt: from the moment at which the operation's transaction committed, as the
 -- server noted it, to the arrival of the first request that carried its callback.
 CREATE TEMPORARY TABLE receipts AS
-SELECT r ->> 'id' AS callback_id, r ->> 'signature' AS signature, (r ->> 'time')::timestamptz AS at
+SELECT r ->> 'id' AS callback_id, r ->> 'path' AS path, r ->> 'signature' AS signature,
+       (r ->> 'time')::timestamptz AS at
   FROM string_to_table(rtrim(pg_read_file(:'receipts'), E'\n'), E'\n') AS line,
        CAST(line AS jsonb) AS r;
 
 \echo 'The callbacks, and how long from commit to receipt'
 \echo
 WITH received AS (
-    SELECT callback_id::uuid, min(at) AS at, count(*) AS requests,
+    SELECT callback_id::uuid, min(path) AS path, min(at) AS at, count(*) AS requests,
            count(*) FILTER (WHERE signature = 'valid') AS signed
       FROM receipts
      GROUP BY callback_id
 ), latency AS (
-    SELECT d.dispatch_ref = 'ROUTE-17' AS alone, c.state, r.requests, r.signed,
+    SELECT CASE path WHEN '/day' THEN 'the day, as fast as it goes'
+                     WHEN '/stops' THEN 'its quiet hour'
+                     ELSE 'the how-to' END AS part,
+           c.state, r.requests, r.signed,
            1000 * extract(epoch FROM r.at - pg_xact_commit_timestamp(e.xmin)) AS ms
       FROM dispatch.callbacks AS c
-      JOIN dispatch.dispatches AS d ON d.id = c.dispatch_id
       JOIN dispatch.event_log AS e USING (callback_id)
       LEFT JOIN received AS r USING (callback_id)
 )
-SELECT CASE WHEN alone THEN 'the how-to, one by one' ELSE 'the day, as fast as it goes' END AS part,
+SELECT part,
        state,
        count(*) AS callbacks,
        sum(requests) AS requests,
@@ -57,8 +60,8 @@ SELECT CASE WHEN alone THEN 'the how-to, one by one' ELSE 'the day, as fast as i
        round(percentile_cont(0.50) WITHIN GROUP (ORDER BY ms)::numeric, 1) AS "p50 ms",
        round(percentile_cont(0.99) WITHIN GROUP (ORDER BY ms)::numeric, 1) AS "p99 ms"
   FROM latency
- GROUP BY alone, state
- ORDER BY alone DESC, state;
+ GROUP BY part, state
+ ORDER BY part DESC, state;
 
 \echo 'The day in numbers'
 \echo
