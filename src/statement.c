@@ -249,7 +249,7 @@ static SPIPlanPtr plans[DISPATCH_STATEMENTS];
 /*
  * The plan of a statement, prepared and kept where this is its first use.
  */
-static SPIPlanPtr
+static pg_noinline SPIPlanPtr
 plan_of(DispatchStatement statement)
 {
 	if (plans[statement] == NULL)
@@ -271,11 +271,63 @@ plan_of(DispatchStatement statement)
 	return plans[statement];
 }
 
-static uint64
-check_result(DispatchStatement statement, int result)
+/*
+ * Raises what was caught again, without the line of its context that shows the
+ * text of the statement: that is nothing to the caller of a function.
+ */
+static void
+rethrow_without(const char *text, MemoryContext context)
 {
-	if (result != statements[statement].result)
-		elog(ERROR, "\"%s\" gave %s", statements[statement].text, SPI_result_code_string(result));
+	ErrorData *error;
+	char *shown;
+	char *begin;
+	char *end;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	shown = error->context != NULL ? strstr(error->context, text) : NULL;
+	if (shown == NULL)
+		PG_RE_THROW();
+	for (begin = shown; begin > error->context && begin[-1] != '\n'; begin--)
+		;
+	end = strchr(shown, '\n');
+	if (end != NULL)
+		memmove(begin, end + 1, strlen(end + 1) + 1);
+	else if (begin > error->context)
+		begin[-1] = '\0';
+	else
+		error->context = NULL;
+	FlushErrorState();
+	ReThrowError(error);
+}
+
+/*
+ * Runs a statement between SPI_connect() and SPI_finish(). nulls is as SPI
+ * takes it, NULL for none. With a snapshot, or else, where it only reads, with
+ * the caller's, or else with a new one.
+ */
+static uint64
+run(DispatchStatement statement, Datum *values, const char *nulls, Snapshot snapshot,
+	bool read_only)
+{
+	MemoryContext context = CurrentMemoryContext;
+	const StatementText *text = &statements[statement];
+	SPIPlanPtr plan = plan_of(statement);
+	volatile int result = 0;
+
+	PG_TRY()
+		;
+		{
+			result = SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, read_only,
+										  snapshot == InvalidSnapshot, 0);
+		}
+		PG_CATCH();
+		{
+			rethrow_without(text->text, context);
+		}
+	PG_END_TRY();
+	if (result != text->result)
+		elog(ERROR, "\"%s\" gave %s", text->text, SPI_result_code_string(result));
 	return SPI_processed;
 }
 
@@ -287,7 +339,7 @@ check_result(DispatchStatement statement, int result)
 uint64
 dispatch_execute(DispatchStatement statement, Datum *values, const char *nulls)
 {
-	return check_result(statement, SPI_execute_plan(plan_of(statement), values, nulls, false, 0));
+	return run(statement, values, nulls, InvalidSnapshot, false);
 }
 
 /*
@@ -296,7 +348,7 @@ dispatch_execute(DispatchStatement statement, Datum *values, const char *nulls)
 uint64
 dispatch_query(DispatchStatement statement, Datum *values, const char *nulls)
 {
-	return check_result(statement, SPI_execute_plan(plan_of(statement), values, nulls, true, 0));
+	return run(statement, values, nulls, InvalidSnapshot, true);
 }
 
 /*
@@ -305,8 +357,7 @@ dispatch_query(DispatchStatement statement, Datum *values, const char *nulls)
 uint64
 dispatch_query_snapshot(DispatchStatement statement, Datum *values, Snapshot snapshot)
 {
-	return check_result(statement, SPI_execute_snapshot(plan_of(statement), values, NULL, snapshot,
-														InvalidSnapshot, true, false, 0));
+	return run(statement, values, NULL, snapshot, true);
 }
 
 /*
