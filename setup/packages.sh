@@ -86,7 +86,7 @@ install_packages() {
     local packages become=()
     read -ra packages <<<"$1"
     if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || fail "missing packages; as root, run: apt-get install $1"
+        command -v sudo >/dev/null || fail "missing packages; as root, run this once, or: apt-get install $1"
         become=(sudo)
     fi
     say "Installing with ${become:+sudo }apt-get: $1"
