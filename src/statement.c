@@ -25,224 +25,264 @@ typedef struct StatementText
 	Oid types[MAX_ARGUMENTS]; /* of the arguments, up to InvalidOid */
 } StatementText;
 
+/* SQL is laid out clause by clause. */
+/* clang-format off */
+
 #define TYPE_COLUMNS "t.id, t.name, t.lifecycle, t.additional_attributes, t.attributes, t.revision"
+#define EVENT_COLUMNS "e.sequence, e.type, e.data, e.event_meta, e.caller, e.at"
 
 static const StatementText statements[DISPATCH_STATEMENTS] = {
+	/* Types. The loads may run under any search_path. */
 	[DISPATCH_LOAD_TYPE_BY_ID] = { SPI_OK_SELECT,
-								   "SELECT " TYPE_COLUMNS " FROM dispatch.types AS t"
-								   " WHERE t.id OPERATOR(pg_catalog.=) $1",
-								   { UUIDOID } },
+		"SELECT " TYPE_COLUMNS
+		"  FROM dispatch.types AS t"
+		" WHERE t.id OPERATOR(pg_catalog.=) $1",
+		{ UUIDOID } },
 	[DISPATCH_LOAD_TYPE_BY_NAME] = { SPI_OK_SELECT,
-									 "SELECT " TYPE_COLUMNS " FROM dispatch.types AS t"
-									 " WHERE t.name OPERATOR(pg_catalog.=) $1",
-									 { TEXTOID } },
+		"SELECT " TYPE_COLUMNS
+		"  FROM dispatch.types AS t"
+		" WHERE t.name OPERATOR(pg_catalog.=) $1",
+		{ TEXTOID } },
 	[DISPATCH_LIST_TYPES] = { SPI_OK_SELECT,
-							  "SELECT t.id, t.name, t.revision, t.additional_attributes,"
-							  " t.lifecycle, t.created_at, t.updated_at"
-							  " FROM dispatch.types AS t"
-							  " WHERE $1 IS NULL OR t.id = $1"
-							  " ORDER BY t.name",
-							  { UUIDOID } },
+		"SELECT t.id, t.name, t.revision, t.additional_attributes, t.lifecycle,"
+		"       t.created_at, t.updated_at"
+		"  FROM dispatch.types AS t"
+		" WHERE $1 IS NULL OR t.id = $1"
+		" ORDER BY t.name",
+		{ UUIDOID } },
 	[DISPATCH_INSERT_TYPE] = { SPI_OK_INSERT,
-							   "INSERT INTO dispatch.types (id, name, lifecycle,"
-							   " additional_attributes, created_at, updated_at)"
-							   " VALUES ($1, $2, $3, $4, $5, $5)",
-							   { UUIDOID, TEXTOID, JSONBOID, BOOLOID, TIMESTAMPTZOID } },
+		"INSERT INTO dispatch.types"
+		"       (id, name, lifecycle, additional_attributes, created_at, updated_at)"
+		"VALUES ($1, $2, $3, $4, $5, $5)",
+		{ UUIDOID, TEXTOID, JSONBOID, BOOLOID, TIMESTAMPTZOID } },
 	[DISPATCH_LOCK_TYPE] = { SPI_OK_SELECT,
-							 "SELECT t.name, t.attributes FROM dispatch.types AS t"
-							 " WHERE t.id = $1 FOR NO KEY UPDATE",
-							 { UUIDOID } },
+		"SELECT t.name, t.attributes"
+		"  FROM dispatch.types AS t"
+		" WHERE t.id = $1"
+		"   FOR NO KEY UPDATE",
+		{ UUIDOID } },
 	[DISPATCH_UPDATE_ATTRIBUTES] = { SPI_OK_UPDATE_RETURNING,
-									 "UPDATE dispatch.types AS t"
-									 " SET attributes = t.attributes || $2,"
-									 " revision = t.revision + 1, updated_at = $3"
-									 " WHERE t.id = $1 RETURNING t.revision",
-									 { UUIDOID, JSONBOID, TIMESTAMPTZOID } },
+		"UPDATE dispatch.types AS t"
+		"   SET attributes = t.attributes || $2, revision = t.revision + 1, updated_at = $3"
+		" WHERE t.id = $1"
+		" RETURNING t.revision",
+		{ UUIDOID, JSONBOID, TIMESTAMPTZOID } },
 	[DISPATCH_INSERT_TYPE_EVENT] = { SPI_OK_INSERT,
-									 "INSERT INTO dispatch.type_events (type_id, sequence, at,"
-									 " type, caller, data, event_meta)"
-									 " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-									 { UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID,
-									   JSONBOID } },
+		"INSERT INTO dispatch.type_events"
+		"       (type_id, sequence, at, type, caller, data, event_meta)"
+		"VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		{ UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID } },
 	[DISPATCH_READ_TYPE_EVENTS] = { SPI_OK_SELECT,
-									"SELECT e.sequence, e.type, e.data, e.event_meta, e.caller,"
-									" e.at FROM dispatch.type_events AS e"
-									" WHERE e.type_id = $1 ORDER BY e.sequence",
-									{ UUIDOID } },
+		"SELECT " EVENT_COLUMNS
+		"  FROM dispatch.type_events AS e"
+		" WHERE e.type_id = $1"
+		" ORDER BY e.sequence",
+		{ UUIDOID } },
+
+	/* Dispatches. Their changes lock the row; a final status keeps them away. */
 	[DISPATCH_INSERT_DISPATCH] = { SPI_OK_INSERT_RETURNING,
-								   "INSERT INTO dispatch.dispatches AS d (id, type_id,"
-								   " dispatch_ref, custom_data, extra, created_at, updated_at)"
-								   " VALUES ($1, $2, $3, $4, $5, $6, $6)"
-								   " RETURNING d.status, d.custom_data",
-								   { UUIDOID, UUIDOID, TEXTOID, JSONBOID, JSONBOID,
-									 TIMESTAMPTZOID } },
-	/* The changes of a dispatch lock its row; a final status keeps them away. */
+		"INSERT INTO dispatch.dispatches AS d"
+		"       (id, type_id, dispatch_ref, custom_data, extra, created_at, updated_at)"
+		"VALUES ($1, $2, $3, $4, $5, $6, $6)"
+		" RETURNING d.status, d.custom_data",
+		{ UUIDOID, UUIDOID, TEXTOID, JSONBOID, JSONBOID, TIMESTAMPTZOID } },
 	[DISPATCH_TOUCH] = { SPI_OK_UPDATE_RETURNING,
-						 "UPDATE dispatch.dispatches AS d"
-						 " SET version = d.version + 1, updated_at = $2"
-						 " WHERE d.id = $1 AND d.closed_at IS NULL RETURNING d.version",
-						 { UUIDOID, TIMESTAMPTZOID } },
+		"UPDATE dispatch.dispatches AS d"
+		"   SET version = d.version + 1, updated_at = $2"
+		" WHERE d.id = $1"
+		"   AND d.closed_at IS NULL"
+		" RETURNING d.version",
+		{ UUIDOID, TIMESTAMPTZOID } },
 	[DISPATCH_UPDATE_STATUS] = { SPI_OK_UPDATE_RETURNING,
-								 "UPDATE dispatch.dispatches AS d"
-								 " SET version = d.version + 1, updated_at = $2,"
-								 " status = $3, sub_status = $4"
-								 " FROM (SELECT o.id, o.status FROM dispatch.dispatches AS o"
-								 " WHERE o.id = $1 FOR NO KEY UPDATE) AS o"
-								 " WHERE d.id = $1 AND o.id = d.id AND d.closed_at IS NULL"
-								 " RETURNING d.version, d.type_id, o.status",
-								 { UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID } },
+		"UPDATE dispatch.dispatches AS d"
+		"   SET version = d.version + 1, updated_at = $2, status = $3, sub_status = $4"
+		"  FROM (SELECT o.id, o.status"
+		"          FROM dispatch.dispatches AS o"
+		"         WHERE o.id = $1"
+		"           FOR NO KEY UPDATE) AS o"
+		" WHERE d.id = $1"
+		"   AND o.id = d.id"
+		"   AND d.closed_at IS NULL"
+		" RETURNING d.version, d.type_id, o.status",
+		{ UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID } },
 	[DISPATCH_UPDATE_SUB_STATUS] = { SPI_OK_UPDATE_RETURNING,
-									 "UPDATE dispatch.dispatches AS d"
-									 " SET version = d.version + 1, updated_at = $2,"
-									 " sub_status = $3"
-									 " WHERE d.id = $1 AND d.closed_at IS NULL"
-									 " RETURNING d.version, d.status",
-									 { UUIDOID, TIMESTAMPTZOID, TEXTOID } },
+		"UPDATE dispatch.dispatches AS d"
+		"   SET version = d.version + 1, updated_at = $2, sub_status = $3"
+		" WHERE d.id = $1"
+		"   AND d.closed_at IS NULL"
+		" RETURNING d.version, d.status",
+		{ UUIDOID, TIMESTAMPTZOID, TEXTOID } },
 	/* Without a seal the row is validated even where the patch changes nothing. */
 	[DISPATCH_UPDATE_CUSTOM_DATA] = { SPI_OK_UPDATE_RETURNING,
-									  "UPDATE dispatch.dispatches AS d"
-									  " SET version = d.version + 1, updated_at = $2, seal = NULL,"
-									  " custom_data = dispatch.merge_patch(d.custom_data, $3)"
-									  " WHERE d.id = $1 AND d.closed_at IS NULL"
-									  " RETURNING d.version, d.custom_data",
-									  { UUIDOID, TIMESTAMPTZOID, JSONBOID } },
+		"UPDATE dispatch.dispatches AS d"
+		"   SET version = d.version + 1, updated_at = $2, seal = NULL,"
+		"       custom_data = dispatch.merge_patch(d.custom_data, $3)"
+		" WHERE d.id = $1"
+		"   AND d.closed_at IS NULL"
+		" RETURNING d.version, d.custom_data",
+		{ UUIDOID, TIMESTAMPTZOID, JSONBOID } },
 	[DISPATCH_FIND_STATUS] = { SPI_OK_SELECT,
-							   "SELECT d.status FROM dispatch.dispatches AS d WHERE d.id = $1",
-							   { UUIDOID } },
+		"SELECT d.status"
+		"  FROM dispatch.dispatches AS d"
+		" WHERE d.id = $1",
+		{ UUIDOID } },
 	[DISPATCH_FIND_BY_REF] = { SPI_OK_SELECT,
-							   "SELECT d.id FROM dispatch.dispatches AS d WHERE d.dispatch_ref = "
-							   "$1",
-							   { TEXTOID } },
+		"SELECT d.id"
+		"  FROM dispatch.dispatches AS d"
+		" WHERE d.dispatch_ref = $1",
+		{ TEXTOID } },
 	[DISPATCH_READ_DISPATCH] = { SPI_OK_SELECT,
-								 "SELECT d.id, d.dispatch_ref, d.type_id, t.name, d.status,"
-								 " d.sub_status, d.custom_data, d.version, d.created_at,"
-								 " d.updated_at, d.extra"
-								 " FROM dispatch.dispatches AS d"
-								 " LEFT JOIN dispatch.types AS t ON t.id = d.type_id"
-								 " WHERE d.id = $1",
-								 { UUIDOID } },
+		"SELECT d.id, d.dispatch_ref, d.type_id, t.name, d.status, d.sub_status, d.custom_data,"
+		"       d.version, d.created_at, d.updated_at, d.extra"
+		"  FROM dispatch.dispatches AS d"
+		"  LEFT JOIN dispatch.types AS t ON t.id = d.type_id"
+		" WHERE d.id = $1",
+		{ UUIDOID } },
+
+	/* Members, all of a call by one statement. */
 	[DISPATCH_READ_MEMBERS] = { SPI_OK_SELECT,
-								"SELECT m.kind, m.member_id FROM dispatch.members AS m"
-								" WHERE m.dispatch_id = $1 ORDER BY m.sequence, m.ordinal",
-								{ UUIDOID } },
-	[DISPATCH_READ_EVENTS] = { SPI_OK_SELECT,
-							   "SELECT e.sequence, e.type, e.data, e.event_meta, e.caller, e.at"
-							   " FROM dispatch.event_log AS e"
-							   " WHERE e.dispatch_id = $1 ORDER BY e.sequence",
-							   { UUIDOID } },
+		"SELECT m.kind, m.member_id"
+		"  FROM dispatch.members AS m"
+		" WHERE m.dispatch_id = $1"
+		" ORDER BY m.sequence, m.ordinal",
+		{ UUIDOID } },
 	[DISPATCH_INSERT_MEMBERS] = { SPI_OK_INSERT,
-								  "INSERT INTO dispatch.members (dispatch_id, sequence, added_at,"
-								  " kind, member_id, ordinal, state)"
-								  " SELECT $1, $2, $3, m.kind, m.member_id, m.ordinal, 'c'"
-								  " FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5)) "
-								  "WITH ORDINALITY"
-								  " AS m(kind, member_id, ordinal)",
-								  { UUIDOID, INT8OID, TIMESTAMPTZOID, CHARARRAYOID,
-									TEXTARRAYOID } },
+		"INSERT INTO dispatch.members"
+		"       (dispatch_id, sequence, added_at, kind, member_id, ordinal, state)"
+		"SELECT $1, $2, $3, m.kind, m.member_id, m.ordinal, 'c'"
+		"  FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5))"
+		"       WITH ORDINALITY AS m(kind, member_id, ordinal)",
+		{ UUIDOID, INT8OID, TIMESTAMPTZOID, CHARARRAYOID, TEXTARRAYOID } },
 	[DISPATCH_DELETE_MEMBERS] = { SPI_OK_DELETE_RETURNING,
-								  "DELETE FROM dispatch.members AS m"
-								  " WHERE m.dispatch_id = $1 AND m.kind = $2"
-								  " AND m.member_id = ANY ($3) RETURNING m.member_id",
-								  { UUIDOID, CHAROID, TEXTARRAYOID } },
+		"DELETE FROM dispatch.members AS m"
+		" WHERE m.dispatch_id = $1"
+		"   AND m.kind = $2"
+		"   AND m.member_id = ANY ($3)"
+		" RETURNING m.member_id",
+		{ UUIDOID, CHAROID, TEXTARRAYOID } },
+
+	/* Events, and the callbacks that leave with them. */
+	[DISPATCH_READ_EVENTS] = { SPI_OK_SELECT,
+		"SELECT " EVENT_COLUMNS
+		"  FROM dispatch.event_log AS e"
+		" WHERE e.dispatch_id = $1"
+		" ORDER BY e.sequence",
+		{ UUIDOID } },
 	[DISPATCH_INSERT_EVENT] = { SPI_OK_INSERT,
-								"INSERT INTO dispatch.event_log (dispatch_id, sequence, at, type,"
-								" caller, data, event_meta) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-								{ UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID,
-								  JSONBOID } },
+		"INSERT INTO dispatch.event_log"
+		"       (dispatch_id, sequence, at, type, caller, data, event_meta)"
+		"VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		{ UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID } },
 	[DISPATCH_INSERT_EVENT_WITH_CALLBACK] = { SPI_OK_INSERT,
-											  "WITH event AS (INSERT INTO dispatch.event_log "
-											  "(dispatch_id, sequence, at, type, caller,"
-											  " data, event_meta, callback_id, callback_method, "
-											  "callback_host, callback_url,"
-											  " callback_headers) VALUES ($1, $2, $3, $4, $5, $6, "
-											  "$7, $8, $9, $10, $11, $12))"
-											  " INSERT INTO dispatch.queue (callback_id, "
-											  "dispatch_id, sequence, next_at, host)"
-											  " VALUES ($8, $1, $2, $3, $10)",
-											  { UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID,
-												JSONBOID, JSONBOID, UUIDOID, TEXTOID, TEXTOID,
-												TEXTOID, JSONBOID } },
+		"WITH event AS ("
+		"INSERT INTO dispatch.event_log"
+		"       (dispatch_id, sequence, at, type, caller, data, event_meta, callback_id,"
+		"        callback_method, callback_host, callback_url, callback_headers)"
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12))"
+		"INSERT INTO dispatch.queue (callback_id, dispatch_id, sequence, next_at, host)"
+		"VALUES ($8, $1, $2, $3, $10)",
+		{ UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID, UUIDOID, TEXTOID,
+		  TEXTOID, TEXTOID, JSONBOID  } },
+
 	/*
-	 * Due rows by the index on next_at; the array keeps the planner from
+	 * What is due, by the index on next_at. The array keeps the planner from
 	 * joining with the whole queue.
 	 */
 	[DISPATCH_CLAIM] = { SPI_OK_SELECT,
-						 "WITH claimed AS (UPDATE dispatch.queue AS q"
-						 " SET attempt = q.attempt + 1, leased = true, next_at = $3"
-						 " WHERE q.callback_id = ANY (ARRAY("
-						 "SELECT due.callback_id FROM dispatch.queue AS due"
-						 " WHERE due.next_at <= $1 ORDER BY due.next_at LIMIT $2"
-						 " FOR UPDATE SKIP LOCKED))"
-						 " RETURNING q.callback_id, q.dispatch_id, q.sequence, q.attempt)"
-						 " SELECT c.callback_id, c.attempt, e.callback_method, e.callback_url,"
-						 " e.callback_headers, e.type, e.at, e.data, e.event_meta, e.dispatch_id,"
-						 " e.sequence, d.dispatch_ref"
-						 " FROM claimed AS c"
-						 " CROSS JOIN LATERAL (SELECT l.* FROM dispatch.event_log AS l"
-						 " WHERE l.dispatch_id = c.dispatch_id AND l.sequence = c.sequence"
-						 " LIMIT 1) AS e"
-						 " LEFT JOIN LATERAL (SELECT r.dispatch_ref FROM dispatch.dispatches AS r"
-						 " WHERE r.id = c.dispatch_id LIMIT 1) AS d ON true"
-						 " ORDER BY c.callback_id",
-						 { TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID } },
+		"WITH claimed AS ("
+		"UPDATE dispatch.queue AS q"
+		"   SET attempt = q.attempt + 1, leased = true, next_at = $3"
+		" WHERE q.callback_id = ANY (ARRAY("
+		"       SELECT due.callback_id"
+		"         FROM dispatch.queue AS due"
+		"        WHERE due.next_at <= $1"
+		"        ORDER BY due.next_at"
+		"        LIMIT $2"
+		"          FOR UPDATE SKIP LOCKED))"
+		" RETURNING q.callback_id, q.dispatch_id, q.sequence, q.attempt)"
+		"SELECT c.callback_id, c.attempt, e.callback_method, e.callback_url, e.callback_headers,"
+		"       e.type, e.at, e.data, e.event_meta, e.dispatch_id, e.sequence, d.dispatch_ref"
+		"  FROM claimed AS c"
+		" CROSS JOIN LATERAL ("
+		"       SELECT l.*"
+		"         FROM dispatch.event_log AS l"
+		"        WHERE l.dispatch_id = c.dispatch_id"
+		"          AND l.sequence = c.sequence"
+		"        LIMIT 1) AS e"
+		"  LEFT JOIN LATERAL ("
+		"       SELECT r.dispatch_ref"
+		"         FROM dispatch.dispatches AS r"
+		"        WHERE r.id = c.dispatch_id"
+		"        LIMIT 1) AS d ON true"
+		" ORDER BY c.callback_id",
+		{ TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID } },
 	/*
-	 * An outcome counts for the attempt that still holds the lease. 2xx
-	 * delivers, 410 and the last try end it, the rest waits: as long as
-	 * Retry-After says, else exponentially with full jitter.
+	 * An outcome counts for the attempt that holds the lease. 2xx delivers, 410
+	 * and the last try end it, the rest waits: as long as Retry-After says, else
+	 * exponentially, with full jitter.
 	 */
 	[DISPATCH_FINISH] = { SPI_OK_SELECT,
-						  "WITH answer AS MATERIALIZED ("
-						  "SELECT DISTINCT ON (a.callback_id, a.attempt) a.*"
-						  " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
-						  "pg_catalog.unnest($3),"
-						  " pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), "
-						  "pg_catalog.unnest($7))"
-						  " AS a(callback_id, attempt, status, error, retry_after, duration, "
-						  "excerpt)),"
-						  " held AS MATERIALIZED ("
-						  "SELECT q.callback_id, q.dispatch_id, q.sequence, q.attempt, q.attempt - "
-						  "q.unused AS "
-						  "tries"
-						  " FROM dispatch.queue AS q WHERE q.callback_id = ANY ($1) AND q.leased"
-						  " ORDER BY q.callback_id FOR UPDATE),"
-						  " outcome AS MATERIALIZED ("
-						  "SELECT h.*, a.status, a.error, a.retry_after, a.duration, a.excerpt,"
-						  " CASE WHEN a.status BETWEEN 200 AND 299 THEN 'DELIVERED'"
-						  " WHEN a.status = 410 OR h.tries >= $9 THEN 'DEAD' END AS state"
-						  " FROM held AS h JOIN answer AS a USING (callback_id, attempt)),"
-						  " ended AS (DELETE FROM dispatch.queue AS q WHERE q.callback_id = ANY "
-						  "(ARRAY("
-						  "SELECT o.callback_id FROM outcome AS o WHERE o.state IS NOT NULL))),"
-						  " waiting AS (UPDATE dispatch.queue AS q SET leased = false, next_at = $8"
-						  " + CASE WHEN o.retry_after IS NOT NULL"
-						  " THEN LEAST(GREATEST(o.retry_after, '0'), pg_catalog.make_interval(secs "
-						  "=> $11))"
-						  " ELSE pg_catalog.make_interval(secs => pg_catalog.random()"
-						  " * LEAST($10 * pg_catalog.power(2, LEAST(o.tries - 1, 64)), $11)) END"
-						  " FROM outcome AS o WHERE q.callback_id = o.callback_id AND o.state IS "
-						  "NULL),"
-						  " kept AS (INSERT INTO dispatch.attempts (dispatch_id, sequence, "
-						  "callback_id, at,"
-						  " attempt, tries, status, state, duration, error, excerpt)"
-						  " SELECT o.dispatch_id, o.sequence, o.callback_id, $8, o.attempt, "
-						  "o.tries, o.status,"
-						  " o.state, o.duration, o.error, o.excerpt FROM outcome AS o)"
-						  " SELECT DISTINCT a.callback_id FROM answer AS a WHERE NOT EXISTS ("
-						  "SELECT FROM outcome AS o WHERE o.callback_id = a.callback_id"
-						  " AND o.attempt = a.attempt)",
-						  { UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID,
-							INTERVALARRAYOID, INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID,
-							INT4OID, FLOAT8OID, FLOAT8OID } },
+		"WITH answer AS MATERIALIZED ("
+		"SELECT DISTINCT ON (a.callback_id, a.attempt) a.*"
+		"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
+		"                  pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
+		"                  pg_catalog.unnest($7))"
+		"       AS a(callback_id, attempt, status, error, retry_after, duration, excerpt)),"
+		" held AS MATERIALIZED ("
+		"SELECT q.callback_id, q.dispatch_id, q.sequence, q.attempt, q.attempt - q.unused AS tries"
+		"  FROM dispatch.queue AS q"
+		" WHERE q.callback_id = ANY ($1)"
+		"   AND q.leased"
+		" ORDER BY q.callback_id"
+		"   FOR UPDATE),"
+		" outcome AS MATERIALIZED ("
+		"SELECT h.*, a.status, a.error, a.retry_after, a.duration, a.excerpt,"
+		"       CASE WHEN a.status BETWEEN 200 AND 299 THEN 'DELIVERED'"
+		"            WHEN a.status = 410 OR h.tries >= $9 THEN 'DEAD' END AS state"
+		"  FROM held AS h"
+		"  JOIN answer AS a USING (callback_id, attempt)),"
+		" ended AS ("
+		"DELETE FROM dispatch.queue AS q"
+		" WHERE q.callback_id = ANY (ARRAY("
+		"       SELECT o.callback_id FROM outcome AS o WHERE o.state IS NOT NULL))),"
+		" waiting AS ("
+		"UPDATE dispatch.queue AS q"
+		"   SET leased = false,"
+		"       next_at = $8 + CASE WHEN o.retry_after IS NOT NULL"
+		"       THEN LEAST(GREATEST(o.retry_after, '0'), pg_catalog.make_interval(secs => $11))"
+		"       ELSE pg_catalog.make_interval(secs => pg_catalog.random()"
+		"            * LEAST($10 * pg_catalog.power(2, LEAST(o.tries - 1, 64)), $11)) END"
+		"  FROM outcome AS o"
+		" WHERE q.callback_id = o.callback_id"
+		"   AND o.state IS NULL),"
+		" kept AS ("
+		"INSERT INTO dispatch.attempts"
+		"       (dispatch_id, sequence, callback_id, at, attempt, tries, status, state, duration,"
+		"        error, excerpt)"
+		"SELECT o.dispatch_id, o.sequence, o.callback_id, $8, o.attempt, o.tries, o.status, o.state,"
+		"       o.duration, o.error, o.excerpt"
+		"  FROM outcome AS o)"
+		"SELECT DISTINCT a.callback_id"
+		"  FROM answer AS a"
+		" WHERE NOT EXISTS ("
+		"       SELECT FROM outcome AS o"
+		"        WHERE o.callback_id = a.callback_id"
+		"          AND o.attempt = a.attempt)",
+		{ UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INTERVALARRAYOID,
+		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID  } },
 	/* A lease that ends now gives the callback back: the claim was not used. */
 	[DISPATCH_RENEW] = { SPI_OK_UPDATE,
-						 "UPDATE dispatch.queue AS q SET next_at = $3, leased = $3 > $4,"
-						 " unused = q.unused + CASE WHEN $3 > $4 THEN 0 ELSE 1 END"
-						 " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS "
-						 "a(callback_id, attempt)"
-						 " WHERE q.callback_id = a.callback_id AND q.attempt = a.attempt"
-						 " AND q.callback_id = ANY ($1) AND q.leased",
-						 { UUIDARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
+		"UPDATE dispatch.queue AS q"
+		"   SET next_at = $3, leased = $3 > $4,"
+		"       unused = q.unused + CASE WHEN $3 > $4 THEN 0 ELSE 1 END"
+		"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS a(callback_id, attempt)"
+		" WHERE q.callback_id = ANY ($1)"
+		"   AND q.callback_id = a.callback_id"
+		"   AND q.attempt = a.attempt"
+		"   AND q.leased",
+		{ UUIDARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
 };
+/* clang-format on */
 
 static SPIPlanPtr plans[DISPATCH_STATEMENTS];
 
