@@ -111,7 +111,7 @@ claims_tick(Claims *claims, Session *session, int statement, Microseconds now, i
 		claims->arm = false;
 		claims->last_found = now;
 	}
-	if (claims->state == CLAIM_DRAINING && busy > 0)
+	if (claims->state == CLAIM_DRAINING && busy > 0 && !claims->look_again)
 		return NEVER;
 	if (claims->state == CLAIM_LINGERING || claims->state == CLAIM_ASLEEP)
 	{

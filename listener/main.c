@@ -85,7 +85,7 @@ typedef struct Listener
 	int exit_code;
 	int64_t answered;        /* requests that need no other attempt */
 	int64_t failed;          /* the others */
-	int64_t answered_before; /* with --once: when it last looked for more */
+	int64_t answered_before; /* answered when it last looked for more */
 	int64_t reported;        /* both, when the log last told */
 	Microseconds report_due;
 } Listener;
@@ -99,6 +99,7 @@ static Microseconds turn(Listener *listener, Microseconds now);
 static bool start_requests(Listener *listener, Microseconds now);
 static void expire(Listener *listener, Delivery *delivery);
 static Microseconds use_finish_session(Listener *listener, Microseconds now);
+static void look_again(Listener *listener);
 static void check_once(Listener *listener, int busy);
 static void check_end(Listener *listener, Microseconds now);
 static void check_sessions(Listener *listener, Microseconds now);
@@ -241,10 +242,10 @@ turn(Listener *listener, Microseconds now)
 	next = earlier(next, use_finish_session(listener, now));
 
 	busy = queue_held(listener->queue) + outcomes_count(listener->outcomes);
-	if (outcomes_take_finished(listener->outcomes))
-		claims_look_again(listener->claims);
 	if (listener->options.once && !listener->stopping)
 		check_once(listener, busy);
+	if (outcomes_take_finished(listener->outcomes))
+		look_again(listener);
 	if (listener->ended)
 		return now;
 	next = earlier(next, claims_tick(listener->claims, listener->claim_session, STATEMENT_CLAIM,
@@ -309,6 +310,19 @@ use_finish_session(Listener *listener, Microseconds now)
 	else
 		return earlier(renew, finish);
 	return NEVER;
+}
+
+/*
+ * Outcomes were recorded, and the database leases only so many callbacks for one host at a time:
+ * more may be due now. With --once not when all have failed, or retries would keep us busy.
+ */
+static void
+look_again(Listener *listener)
+{
+	if (listener->options.once && listener->answered == listener->answered_before)
+		return;
+	listener->answered_before = listener->answered;
+	claims_look_again(listener->claims);
 }
 
 /*

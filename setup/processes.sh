@@ -74,7 +74,7 @@ prints_nothing() {
 signal() {
     local pid
     for pid in $("$2"); do
-        kill "-$1" "$pid" 2>/dev/null || :
+        kill "-$1" -- "$pid" 2>/dev/null || :
     done
 }
 
@@ -97,10 +97,23 @@ end_those() {
     wait_until 5 prints_nothing "$1" || :
 }
 
-# Ends a process group that was started here.
+# Ends a process group that was started here. PostgreSQL's own processes in it end by
+# themselves when their parents do; killed while a cluster is made, they leave shared memory
+# behind.
 end_group() {
-    kill -TERM -- "-$1" 2>/dev/null || return 0
+    ended_group=$1
+    signal TERM group_members
     wait_until 5 group_is_gone "$1" || kill -KILL -- "-$1" 2>/dev/null || :
+}
+
+# The processes of the group that is being ended, save those of PostgreSQL.
+group_members() {
+    local pid
+    for pid in $(cat /proc/[0-9]*/stat 2>/dev/null |
+        awk -v "group=$ended_group" '{ pid = $1; sub(/.*\) /, "") } $3 == group { print pid }'); do
+        [[ $(readlink "/proc/$pid/exe") == */postgres ]] || printf '%s\n' "$pid"
+    done
+    [ -e /proc/self ] || printf '%s\n' "-$ended_group"
 }
 
 # Has the process group no member any more?

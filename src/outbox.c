@@ -28,7 +28,6 @@
 
 #define PAYLOAD_VERSION 1
 #define CLAIM_MAX 10000
-#define ERROR_SHOWN 500 /* characters of an error or excerpt that are kept */
 
 int dispatch_retry_base = 5 * 1000;
 int dispatch_retry_cap = 6 * 60 * 60 * 1000;

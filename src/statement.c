@@ -260,7 +260,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"       (dispatch_id, sequence, callback_id, at, attempt, tries, status, state, duration,"
 		"        error, excerpt)"
 		"SELECT o.dispatch_id, o.sequence, o.callback_id, $8, o.attempt, o.tries, o.status, o.state,"
-		"       o.duration, o.error, o.excerpt"
+		"       o.duration, pg_catalog.left(o.error, 500), pg_catalog.left(o.excerpt, 500)"
 		"  FROM outcome AS o)"
 		"SELECT DISTINCT a.callback_id"
 		"  FROM answer AS a"
@@ -269,7 +269,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"        WHERE o.callback_id = a.callback_id"
 		"          AND o.attempt = a.attempt)",
 		{ UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INTERVALARRAYOID,
-		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID  } },
+		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID } },
 	/* A lease that ends now gives the callback back: the claim was not used. */
 	[DISPATCH_RENEW] = { SPI_OK_UPDATE,
 		"UPDATE dispatch.queue AS q"
