@@ -21,6 +21,12 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* Before 14 a hash table with keys that are strings is what no flag asks for. */
+#include "utils/hsearch.h"
+#ifndef HASH_STRINGS
+#define HASH_STRINGS 0
+#endif
+
 #ifdef PG_MODULE_MAGIC_EXT
 #define DISPATCH_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "dispatch", .version = "1.0")
 #else
