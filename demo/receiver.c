@@ -339,8 +339,7 @@ start(void)
 	struct sockaddr_in ipv4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t) options.port) };
 	struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6,
 								 .sin6_port = htons((uint16_t) options.port) };
-	unsigned int flags =
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 	const struct sockaddr *address = (const struct sockaddr *) &ipv4;
 	struct MHD_Daemon *daemon;
 
@@ -351,10 +350,10 @@ start(void)
 		address = (const struct sockaddr *) &ipv6;
 		flags |= MHD_USE_IPv6;
 	}
-	daemon = MHD_start_daemon(
-		flags, (uint16_t) options.port, NULL, NULL, on_request, NULL, MHD_OPTION_SOCK_ADDR, address,
-		MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-		MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_CONNECTION_LIMIT, 4000u, MHD_OPTION_END);
+	daemon = MHD_start_daemon(flags, (uint16_t) options.port, NULL, NULL, on_request, NULL,
+							  MHD_OPTION_SOCK_ADDR, address, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
+							  NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+							  MHD_OPTION_CONNECTION_LIMIT, 4000u, MHD_OPTION_END);
 	if (daemon == NULL)
 		trouble("could not listen");
 	return daemon;
