@@ -97,23 +97,26 @@ end_those() {
     wait_until 5 prints_nothing "$1" || :
 }
 
-# Ends a process group that was started here. PostgreSQL's own processes in it end by
-# themselves when their parents do; killed while a cluster is made, they leave shared memory
-# behind.
+# Ends a process group that was started here. If it is making a cluster it may finish that: a
+# server that is torn from its files leaves shared memory behind.
 end_group() {
-    ended_group=$1
-    signal TERM group_members
+    wait_until 5 prints_nothing cluster_makers "$1" || :
+    kill -TERM -- "-$1" 2>/dev/null || return 0
     wait_until 5 group_is_gone "$1" || kill -KILL -- "-$1" 2>/dev/null || :
 }
 
-# The processes of the group that is being ended, save those of PostgreSQL.
-group_members() {
+# The processes of a group that are making a cluster.
+cluster_makers() {
     local pid
-    for pid in $(cat /proc/[0-9]*/stat 2>/dev/null |
-        awk -v "group=$ended_group" '{ pid = $1; sub(/.*\) /, "") } $3 == group { print pid }'); do
-        [[ $(readlink "/proc/$pid/exe") == */postgres ]] || printf '%s\n' "$pid"
+    for pid in $(our_processes); do
+        [[ $(readlink "/proc/$pid/exe") == */initdb ]] && [ "$(group_of "$pid")" = "$1" ] &&
+            printf '%s\n' "$pid"
     done
-    [ -e /proc/self ] || printf '%s\n' "-$ended_group"
+}
+
+# The group of a process.
+group_of() {
+    sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 3
 }
 
 # Has the process group no member any more?
