@@ -1,0 +1,37 @@
+-- In a database of another encoding: characters, patterns and seals are the same.
+SET client_min_messages = warning;
+SELECT current_database() AS home \gset
+DROP DATABASE IF EXISTS regress_dispatch_latin1;
+CREATE DATABASE regress_dispatch_latin1 ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C';
+\c regress_dispatch_latin1
+SET client_min_messages = warning;
+SET client_encoding = 'UTF8';
+CREATE EXTENSION dispatch;
+\pset format unaligned
+\pset footer off
+SELECT dispatch.create_type('parcel', additional_attributes => true) IS NOT NULL AS created;
+UPDATE dispatch.types SET id = '00000000-0000-7000-8000-00000000000a' WHERE name = 'parcel';
+SELECT dispatch.create_attributes('parcel', '[
+    {"name": "street", "dataType": "string", "validation": {"range": {"min": 3, "max": 3}}},
+    {"name": "town", "dataType": "string", "validation": {"regex": "^\\p{L}+ß$"}},
+    {"name": "size", "dataType": "string", "validation": {"valueOneOf": ["groß", "größer"]}}]');
+
+-- Lengths are characters; patterns see characters; values are equal.
+SELECT c.document, coalesce((SELECT string_agg(v.message, ', ') FROM dispatch.validate('parcel', c.document) AS v), 'valid') AS verdict
+  FROM (VALUES ('{"street": "äöü"}'::jsonb), ('{"street": "äö"}'), ('{"town": "Größß"}'), ('{"town": "Gro1ß"}'), ('{"town": "Groß "}'), ('{"size": "größer"}'), ('{"size": "grösser"}'), ('{"ünknown": "é"}')) AS c(document);
+-- A pattern of 1,000 characters, one more, and a broken one.
+SELECT dispatch.create_attributes('parcel', jsonb_build_array(jsonb_build_object('name', 'long', 'dataType', 'string', 'validation', jsonb_build_object('regex', repeat('ä', 1000)))));
+\set VERBOSITY sqlstate
+SELECT dispatch.create_attributes('parcel', jsonb_build_array(jsonb_build_object('name', 'longer', 'dataType', 'string', 'validation', jsonb_build_object('regex', repeat('ä', 1001)))));
+SELECT dispatch.create_attributes('parcel', '[{"name": "broken", "dataType": "string", "validation": {"regex": "ä("}}]');
+\set VERBOSITY default
+
+-- A row that was sealed in a database of UTF-8 fits, in whatever order the keys lie here.
+INSERT INTO dispatch.dispatches (type_id, dispatch_ref, status, type_revision, seal, custom_data)
+VALUES ('00000000-0000-7000-8000-0000000000ff', 'sealed-utf8', 'INITIATED', 3, 4727252053558226884, '{"ü": "ä", "zz": [1.50, "é"], "öö": null, "a": {"ß": true}}');
+SELECT d.custom_data FROM dispatch.dispatches AS d WHERE d.dispatch_ref = 'sealed-utf8';
+
+DROP EXTENSION dispatch CASCADE;
+\c :home
+SET client_min_messages = warning;
+DROP DATABASE regress_dispatch_latin1;
