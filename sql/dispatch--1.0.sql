@@ -78,6 +78,7 @@ CREATE TABLE dispatch.dispatches (
 -- The status is left out of the index, so that a change of status stays HOT.
 CREATE INDEX dispatches_open_idx ON dispatch.dispatches (type_id, id) WHERE closed_at IS NULL;
 
+COMMENT ON INDEX dispatch.dispatches_open_idx IS 'the dispatches of a type that are open';
 COMMENT ON TABLE dispatch.dispatches IS 'dispatches: one row each; rows written by any way are validated';
 COMMENT ON COLUMN dispatch.dispatches.version IS 'counts the changes, from 1';
 COMMENT ON COLUMN dispatch.dispatches.closed_at IS 'when a final status was reached; derived from the status';
@@ -98,6 +99,7 @@ CREATE TABLE dispatch.members (
 
 CREATE INDEX members_member_idx ON dispatch.members (member_id, kind, dispatch_id);
 
+COMMENT ON INDEX dispatch.members_member_idx IS 'the dispatches of a job or participant';
 COMMENT ON TABLE dispatch.members IS 'jobs and participants of dispatches';
 COMMENT ON COLUMN dispatch.members.sequence IS 'the event that added the member';
 COMMENT ON COLUMN dispatch.members.ordinal IS 'the place in the call that added the member';
@@ -139,6 +141,7 @@ CREATE TABLE dispatch.queue (
 
 CREATE INDEX queue_next_at_idx ON dispatch.queue (next_at);
 
+COMMENT ON INDEX dispatch.queue_next_at_idx IS 'what is due';
 COMMENT ON TABLE dispatch.queue IS 'callbacks that are still to be sent; a row goes when its callback ends';
 COMMENT ON COLUMN dispatch.queue.next_at IS 'when it falls due: the next attempt, or the end of the lease';
 COMMENT ON COLUMN dispatch.queue.attempt IS 'how many times it was claimed; what is claimed is known by it';
@@ -187,7 +190,8 @@ SELECT t.id AS type_id,
        NULLIF(a.definition -> 'tags', 'null') AS tags,
        COALESCE((a.definition -> 'validation' -> 'required')::text = 'true', false) AS required,
        COALESCE((a.definition -> 'indexed')::text = 'true', false) AS indexed,
-       NULLIF(a.definition -> 'defaultValue', 'null') AS default_value,
+       CASE WHEN a.definition -> 'defaultValue' = '{}' AND a.definition ->> 'dataType' <> 'object' THEN NULL
+            ELSE NULLIF(a.definition -> 'defaultValue', 'null') END AS default_value,
        NULLIF(a.definition -> 'validation', 'null') AS validation,
        a.position
   FROM dispatch.types AS t

@@ -18,18 +18,25 @@
 #define SHOWN 64
 
 /*
- * A value as messages show it: cut to a sane length. Allocated where it is cut.
+ * A text as messages show it: cut after so many characters. Allocated in the
+ * current context where it is cut.
+ */
+const char *
+dispatch_cut_at(const char *text, int characters)
+{
+	int length = strlen(text);
+	int shown = length > characters ? pg_mbcharcliplen(text, length, characters) : length;
+
+	return shown < length ? psprintf("%.*s...", shown, text) : text;
+}
+
+/*
+ * The same for a value.
  */
 const char *
 dispatch_cut(const char *text)
 {
-	int length = strlen(text);
-	int shown;
-
-	if (length <= SHOWN)
-		return text;
-	shown = pg_mbcharcliplen(text, length, SHOWN);
-	return shown < length ? psprintf("%.*s...", shown, text) : text;
+	return dispatch_cut_at(text, SHOWN);
 }
 
 /*

@@ -11,6 +11,7 @@
 #include "utils/uuid.h"
 
 extern const char *dispatch_cut(const char *text);
+extern const char *dispatch_cut_at(const char *text, int characters);
 extern char *dispatch_uuid_text(const pg_uuid_t *id);
 
 extern void dispatch_error_null(const char *argument) pg_attribute_noreturn();

@@ -100,24 +100,42 @@ dispatch_members_check(const DispatchMembers *members, bool may_be_empty)
 }
 
 /*
- * 23505: a member is there already. The detail of the server's message tells
- * which: it ends in "…, j, <id>) …" whatever the language.
+ * The member that the detail of the server's message names, which holds
+ * "<dispatch>, <kind>, <member>)" whatever the language: the longest that fits,
+ * since an id may hold a bracket. NULL where none does.
+ */
+static const char *
+find_duplicate(const char *dispatch, const DispatchMembers *members, const char *detail)
+{
+	const char *prefix = psprintf("%s, %c, ", dispatch, members->kind);
+	const char *key = strstr(detail, prefix);
+	const char *duplicate = NULL;
+	size_t longest = 0;
+
+	for (int i = 0; key != NULL && i < members->count; i++)
+	{
+		const char *id = members->ids[i];
+		size_t length = strlen(id);
+
+		if (length > longest && strncmp(key + strlen(prefix), id, length) == 0 &&
+			key[strlen(prefix) + length] == ')')
+		{
+			duplicate = id;
+			longest = length;
+		}
+	}
+	return duplicate;
+}
+
+/*
+ * 23505: a member is there already.
  */
 static void
 error_duplicate(const pg_uuid_t *dispatch_id, const DispatchMembers *members, const char *detail)
 {
 	char *dispatch = dispatch_uuid_text(dispatch_id);
-	const char *key = strstr(detail, psprintf("%s, %c, ", dispatch, members->kind));
-	const char *duplicate = NULL;
+	const char *duplicate = find_duplicate(dispatch, members, detail);
 
-	for (int i = 0; key != NULL && i < members->count; i++)
-	{
-		int length = strlen(members->ids[i]);
-
-		if (strncmp(key + strlen(dispatch) + 5, members->ids[i], length) == 0 &&
-			key[strlen(dispatch) + 5 + length] == ')')
-			duplicate = members->ids[i];
-	}
 	ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
 					duplicate != NULL ? errmsg("%s \"%s\" is already part of dispatch \"%s\"",
 											   kind_name(members->kind), duplicate, dispatch)

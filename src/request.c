@@ -22,7 +22,7 @@
 #include "type_cache.h"
 #include "uuid.h"
 
-/* Everything that params and bodies can say. NULL, or a count of -1: not given. */
+/* Everything that params and bodies can say. NULL: not given; of members, their ids. */
 typedef struct Request
 {
 	char *name;
@@ -319,9 +319,7 @@ create_dispatch(Request *request, DispatchBuilder *result)
 	creation.type = requested_type(request);
 	creation.ref = request->dispatch_ref;
 	creation.jobs = request->jobs;
-	creation.jobs.count = Max(creation.jobs.count, 0);
 	creation.participants = request->participants;
-	creation.participants.count = Max(creation.participants.count, 0);
 	creation.custom_data = request->custom_data;
 	if (creation.custom_data == NULL)
 	{
@@ -590,7 +588,7 @@ PG_FUNCTION_INFO_V1(dispatch_request);
 Datum
 dispatch_request(PG_FUNCTION_ARGS)
 {
-	Request request = { .jobs.count = -1, .participants.count = -1 };
+	Request request = { .jobs.kind = DISPATCH_JOB, .participants.kind = DISPATCH_PARTICIPANT };
 	const RequestOperation *operation;
 	DispatchBuilder result;
 	Jsonb *body;

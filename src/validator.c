@@ -21,6 +21,9 @@
 /* How many values of valueOneOf a message lists. */
 #define VALUES_SHOWN 10
 
+/* How many characters of a pattern a message shows. */
+#define PATTERN_SHOWN 200
+
 static int
 compare_attributes(const void *a, const void *b)
 {
@@ -55,19 +58,28 @@ characters(const char *string, int length)
 }
 
 /*
+ * A text in JSON, cut, and so on one line. Allocated in the current context.
+ */
+static char *
+quoted(const char *text)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	escape_json(&json, dispatch_cut(text));
+	return json.data;
+}
+
+/*
  * A value as messages show it, in JSON, cut. Allocated in the current context.
  */
 static const char *
 shown(const DispatchValue *value)
 {
-	StringInfoData text;
-
 	switch (value->kind)
 	{
 		case DISPATCH_STRING:
-			initStringInfo(&text);
-			escape_json(&text, dispatch_cut(dispatch_value_string(value)));
-			return text.data;
+			return quoted(dispatch_value_string(value));
 		case DISPATCH_OBJECT:
 			return psprintf("an object of %u members", JsonContainerSize(value->as.container));
 		case DISPATCH_ARRAY:
@@ -81,6 +93,22 @@ shown(const DispatchValue *value)
 }
 
 /*
+ * A pattern as it was given, cut, and on one line.
+ */
+static char *
+shown_pattern(const DispatchAttribute *attribute)
+{
+	const DispatchKey *source = &attribute->pattern_source;
+	char *text = pnstrdup(source->data, source->length);
+	char *line = pstrdup(dispatch_cut_at(text, PATTERN_SHOWN));
+
+	for (char *byte = line; *byte != '\0'; byte++)
+		if ((unsigned char) *byte < ' ')
+			*byte = ' ';
+	return line;
+}
+
+/*
  * Notes a violation; fault says what is wrong with the named member. Allocated
  * in the current context.
  */
@@ -91,7 +119,7 @@ violation(DispatchFindings *findings, const DispatchKey *name, const char *rule,
 
 	item->attribute = pnstrdup(name->data, name->length);
 	item->rule = rule;
-	item->message = psprintf("\"%s\" %s", dispatch_cut(item->attribute), fault);
+	item->message = psprintf("%s %s", quoted(item->attribute), fault);
 	findings->violations = lappend(findings->violations, item);
 }
 
@@ -190,8 +218,7 @@ check_pattern(const DispatchAttribute *attribute, const DispatchValue *value,
 		violation(findings, &attribute->name, "regex", "is not valid UTF-8");
 	else if (findings->collect)
 		violation(findings, &attribute->name, "regex",
-				  psprintf("must match the pattern \"%.*s\", but is %s",
-						   attribute->pattern_source.length, attribute->pattern_source.data,
+				  psprintf("must match the pattern \"%s\", but is %s", shown_pattern(attribute),
 						   shown(value)));
 	return DISPATCH_INVALID;
 }
