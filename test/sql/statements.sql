@@ -16,7 +16,7 @@ END $$;
 SELECT format('CREATE TRIGGER count_inserts AFTER INSERT ON %1$s REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_rows()', c.oid::regclass),
        format('CREATE TRIGGER count_updates AFTER UPDATE ON %1$s REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_rows()', c.oid::regclass),
        format('CREATE TRIGGER count_deletes AFTER DELETE ON %1$s REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_rows()', c.oid::regclass)
-  FROM pg_class AS c WHERE c.relnamespace = 'dispatch'::regnamespace AND c.relkind = 'r' \gexec
+  FROM pg_class AS c WHERE c.relnamespace = 'dispatch'::regnamespace AND c.relkind = 'r' ORDER BY c.relname COLLATE "C" \gexec
 -- What was counted since it was asked last.
 CREATE FUNCTION pg_temp.counted() RETURNS SETOF text LANGUAGE sql AS $$
     WITH taken AS (DELETE FROM public.counted RETURNING *)
