@@ -43,8 +43,8 @@ sub states
 
 # The listener dies between claim and finish: the receiver has answered some, and others have not
 # been started. When the lease has passed, another listener sends them all.
-create('/killed?delay=1000', 8);
-my $listener = $dispatch->start_listener(concurrency => 2, timeout => 2, lease => '2.5', poll => '0.05');
+create('/killed?delay=2000', 8);
+my $listener = $dispatch->start_listener(concurrency => 2, timeout => '2.5', lease => 3, poll => '0.05');
 $dispatch->wait_for_receipts(2, '/killed');
 is($listener->crash, 128 + 9, 'the listener is killed, with two requests on their way');
 is(states('/killed'), 'PENDING|1|8', 'all callbacks were claimed, none is finished');

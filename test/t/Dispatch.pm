@@ -16,6 +16,7 @@ use Exporter 'import';
 use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
 use POSIX ();
+use Test::More;
 use Time::HiRes qw(time usleep);
 
 use PostgreSQL::Test::Cluster;
@@ -27,6 +28,9 @@ our @EXPORT = qw(wait_until json from_json body_of quote);
 our $patience = 60;
 
 my $codec = JSON::PP->new->utf8->canonical->allow_nonref;
+
+# What a test dies of is told with its results: its standard error goes to a log of its own.
+$SIG{__DIE__} = sub { diag("died: $_[0]") unless $^S; };
 
 # A value as JSON text, in bytes.
 sub json { return $codec->encode($_[0]); }
@@ -194,6 +198,7 @@ sub new_listener
 	push @arguments, '--signing-keys' => $self->{keys};
 	push @arguments, '--once' if delete $options{once};
 	push @arguments, "--$_" => $options{$_} for sort keys %options;
+	delete local $ENV{PGAPPNAME};    # of this test, as the server's log is to show it
 	return Dispatch::Process->start("listener $number", "$self->{dir}/listener.$number.log",
 		program('DISPATCH_LISTENER', 'dispatch-listener'), @arguments);
 }

@@ -1,0 +1,81 @@
+# What the README shows works: the signature checks in Python and in Node. psql cannot run
+# them. A language that the machine lacks is skipped.
+use strict;
+use warnings FATAL => 'all';
+
+use Digest::SHA qw(hmac_sha256_base64);
+use MIME::Base64 qw(decode_base64 encode_base64);
+use Test::More;
+
+use PostgreSQL::Test::Utils;
+
+my $readme = slurp_file($ENV{DISPATCH_README} // '../../README.md');
+my $key = 'whsec_' . encode_base64('a key that has thirty-two bytes!', '');
+my $body = '{"type":"dispatch.created","data":{"note":"é"}}';
+my $id = '01a20fe7-14d9-7179-a906-2ec7ed948ade';
+my $time = 1795563132;
+
+# The code block of a language in the README.
+sub block
+{
+	my ($language) = @_;
+	my ($code) = $readme =~ /^```$language\n(.*?)^```$/ms;
+	return $code;
+}
+
+# A signature as the listener makes it (Standard Webhooks).
+sub signature
+{
+	my ($secret) = $_[0] =~ /^whsec_(.*)/;
+	my $digest = hmac_sha256_base64("$id.$time.$body", decode_base64($secret));
+	return 'v1,' . $digest . '=' x (-length($digest) % 4);
+}
+
+# Runs a program that prints a verdict for each of the cases.
+sub check
+{
+	my ($language, $program, $extension) = @_;
+	my $file = PostgreSQL::Test::Utils::tempdir() . "/verify.$extension";
+	my $other = signature('whsec_' . encode_base64('another key of thirty-two bytes!', ''));
+	my $right = signature($key);
+	my %cases = (
+		'one that fits' => [ $right, 0, 'true' ],
+		'one of two that fits' => [ "$other $right", 0, 'true' ],
+		'another key' => [ $other, 0, 'false' ],
+		'a short one' => [ 'v1,', 0, 'false' ],
+		'an old one' => [ $right, 3600, 'false' ]);
+
+	append_to_file($file, block($language) . $program);
+	foreach my $name (sort keys %cases)
+	{
+		my ($signature, $age, $expected) = @{ $cases{$name} };
+		my ($out, $err) = run_command(
+			[ $language eq 'js' ? 'node' : 'python3', $file, $key, $id, $time, $signature, $body, $time + $age ]);
+		is($out, $expected, "$language: $name") or diag($err);
+	}
+}
+
+my $python = <<'END';
+import sys
+key, id, timestamp, signature, body, now = sys.argv[1:]
+headers = {"webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signature}
+print("true" if verify(key, headers, body.encode(), int(now)) else "false")
+END
+
+my $node = <<'END';
+const [key, id, timestamp, signature, body, now] = process.argv.slice(2);
+const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signature };
+console.log(verify(key, headers, Buffer.from(body), Number(now)));
+END
+
+SKIP:
+{
+	skip 'there is no python3', 5 unless eval { (run_command([ 'python3', '--version' ]))[0] =~ /Python 3/ };
+	check('python', $python, 'py');
+}
+SKIP:
+{
+	skip 'there is no node', 5 unless eval { (run_command([ 'node', '--version' ]))[0] =~ /^v/ };
+	check('js', $node, 'mjs');
+}
+done_testing();
