@@ -83,15 +83,17 @@ require() {
 
 # Installs packages with apt, as root or through sudo, and says so.
 install_packages() {
-    local packages become=()
+    local packages script become=()
     read -ra packages <<<"$1"
     if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || fail "missing packages; as root, run this once, or: apt-get install $1"
+        command -v sudo >/dev/null ||
+            fail "missing packages; as root, run this once, or: apt-get install $1"
         become=(sudo)
     fi
     say "Installing with ${become:+sudo }apt-get: $1"
-    ${become[@]+"${become[@]}"} bash -c "$(declare -f apt_install without_new_cluster restore_clusters)
-        apt_install \"\$@\"" apt_install "$pg_major" "${packages[@]}" </dev/null ||
+    script=$(declare -f apt_install without_new_cluster restore_clusters)
+    ${become[@]+"${become[@]}"} bash -c "$script"'; apt_install "$@"' \
+        apt_install "$pg_major" "${packages[@]}" </dev/null ||
         fail "apt-get could not install: $1"
 }
 

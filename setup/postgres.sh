@@ -37,8 +37,3 @@ start_new_cluster() {
     make_cluster "$1" || return
     attend pg_ctl -D "$work/data" -l "$work/data/server.log" -w -t 60 -s start
 }
-
-# The version of PostgreSQL, as "15.20".
-postgres_version() {
-    as_worker psql -XAtc "SELECT split_part(current_setting('server_version'), ' ', 1)" postgres
-}

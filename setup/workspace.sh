@@ -53,9 +53,9 @@ as_worker() {
 
 # Copies the checkout, without what somebody built in it.
 copy_source() {
-    tar -C "$checkout" --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' \
-        --exclude='*.d' --exclude=./listener/dispatch-listener --exclude=./demo/receiver --exclude=./results \
-        --exclude=./output_iso --exclude=./tmp_check --exclude='./regression.*' --mode='u+rwX' -cf - . |
+    local not=(./.git '*.o' '*.so' '*.bc' '*.d' ./listener/dispatch-listener ./demo/receiver
+        ./results ./output_iso ./tmp_check './regression.*')
+    tar -C "$checkout" "${not[@]/#/--exclude=}" --mode='u+rwX' -cf - . |
         as_worker tar -C "$work/source" -xf - --no-same-owner --no-same-permissions
 }
 
