@@ -9,7 +9,7 @@ use Test::More;
 
 use PostgreSQL::Test::Utils;
 
-my $readme = slurp_file($ENV{DISPATCH_README} // '../../README.md');
+my $readme = slurp_file('README.md');
 my $key = 'whsec_' . encode_base64('a key that has thirty-two bytes!', '');
 my $body = '{"type":"dispatch.created","data":{"note":"é"}}';
 my $id = '01a20fe7-14d9-7179-a906-2ec7ed948ade';
