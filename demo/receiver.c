@@ -3,8 +3,8 @@
  *		A small receiver of callbacks, for the demo and the tests.
  *
  * It checks signatures as Standard Webhooks defines them, answers what the URL of the request tells
- *it to, and writes a line for each request into a file. The text of --help describes the query
- *options and the lines; there is no other description.
+ * it to, and writes a line for each request into a file. The text of --help describes the query
+ * options and the lines; there is no other description.
  *
  * libmicrohttpd runs all requests in one thread of its own. An answer that has to wait is suspended
  * there and resumed by the main thread, which has nothing else to do but to wait for signals.

@@ -3,9 +3,9 @@
  *		Which addresses a callback may be sent to.
  *
  * A callback's URL comes from whoever may write dispatches; it must not reach what only the
- *listener's own machine or network can. The check is made on the address that is about to be
- *connected to, so neither an odd spelling (2130706433, 0x7f.1) nor a name that resolves anew can
- *pass it by.
+ * listener's own machine or network can. The check is made on the address that is about to be
+ * connected to, so neither an odd spelling (2130706433, 0x7f.1) nor a name that resolves anew can
+ * pass it by.
  */
 #include "address.h"
 

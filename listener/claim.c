@@ -3,8 +3,8 @@
  *		Claiming: when to ask the database for callbacks, and how many.
  *
  * While callbacks are due, the next batch is claimed before the last one is sent. When none is due,
- *the listener looks a few times more before it asks to be notified ("arms"): as long as a listener
- *is armed, every commit with a callback must notify, and that costs the writers dearly.
+ * the listener looks a few times more before it asks to be notified ("arms"): as long as a listener
+ * is armed, every commit with a callback must notify, and that costs the writers dearly.
  */
 #include "claim.h"
 

@@ -3,7 +3,7 @@
  *		The one event loop, on epoll.
  *
  * curl_multi_poll() would be shorter, but every turn of it looks at all connections, with a system
- *call for each; epoll and curl_multi_socket_action() touch only those where something happened.
+ * call for each; epoll and curl_multi_socket_action() touch only those where something happened.
  */
 #include "loop.h"
 

@@ -4,8 +4,8 @@
  *
  * One thread, one event loop. Claimed callbacks walk from the claim (claim.c) into the queue
  *(queue.c), over a request (transfer.c) to an outcome (outcome.c) that is recorded in the database.
- *Nothing that this program keeps in memory is needed by anybody: when it dies, leases pass and
- *callbacks are due again.
+ * Nothing that this program keeps in memory is needed by anybody: when it dies, leases pass and
+ * callbacks are due again.
  */
 #include <curl/curl.h>
 #include <errno.h>

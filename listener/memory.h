@@ -1,7 +1,7 @@
 /*
  * memory.h
  *		Allocation that does not fail: a listener out of memory ends, and the leases that it held
- *pass.
+ * pass.
  */
 #ifndef LISTENER_MEMORY_H
 #define LISTENER_MEMORY_H

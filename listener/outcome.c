@@ -3,7 +3,7 @@
  *		What became of requests, and how it gets into the database.
  *
  * Outcomes gather while the session is busy, and go out together in one call. They are kept until
- *the database has taken them, however often the connection is lost meanwhile.
+ * the database has taken them, however often the connection is lost meanwhile.
  */
 #include "outcome.h"
 

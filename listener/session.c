@@ -3,9 +3,9 @@
  *		One database session.
  *
  * Whatever goes wrong, a lost connection, a statement that fails, a server that has become a
- *standby or has got another version of the extension, is met in one way: log it, drop the
- *connection, connect again after a while. Who runs statements learns that the last one failed, and
- *runs it again.
+ * standby or has got another version of the extension, is met in one way: log it, drop the
+ * connection, connect again after a while. Who runs statements learns that the last one failed, and
+ * runs it again.
  */
 #include "session.h"
 

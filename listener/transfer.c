@@ -3,8 +3,8 @@
  *		The HTTP requests: libcurl's multi interface in the event loop.
  *
  * There is one easy handle for each request that may run at one time; it is set up once and used
- *again, so that a request costs no more than its URL, its headers and its body. Connections are
- *kept open.
+ * again, so that a request costs no more than its URL, its headers and its body. Connections are
+ * kept open.
  */
 #include "transfer.h"
 
