@@ -147,5 +147,11 @@ SELECT pg_temp.members('MANY');
 SELECT dispatch.create_dispatch('plain', 'MANY-AT-ONCE', (SELECT array_agg('job-' || n) FROM generate_series(1, 2000) AS n)) IS NOT NULL;
 SELECT count(*), count(DISTINCT job_id) FROM dispatch.jobs WHERE dispatch_id = dispatch.dispatch_id('MANY-AT-ONCE');
 
+-- Which of very many is missing is found at once, and without a search for each among all.
+SELECT dispatch.create_dispatch('plain', 'VERY-MANY', (SELECT array_agg('job-' || n) FROM generate_series(1, 20000) AS n)) IS NOT NULL;
+SET statement_timeout = '3s';
+SELECT pg_temp.fails($$SELECT dispatch.remove_jobs(dispatch.dispatch_id('VERY-MANY'), (SELECT array_agg('job-' || n) FROM generate_series(1, 20001) AS n))$$);
+RESET statement_timeout;
+
 SET client_min_messages = warning;
 DROP EXTENSION dispatch CASCADE;
