@@ -35,6 +35,7 @@ my $callback = $dispatch->callback('/early', headers => [
 	{ key => 'X-Tenant', value => 'parcels' },
 	{ key => 'Authorization', value => 'Bearer a;b, c="d": e' },
 	{ key => 'X-Empty', value => '' },
+	{ key => 'X-Blank', value => " \t " },
 	{ key => 'X-Name', value => "Gr\x{fc}\x{df}e" },
 	{ key => 'accept', value => 'text/*;q=0.3, */*' }]);
 my $id = $dispatch->sql(qq{SELECT dispatch.create_dispatch('parcel', 'ROUTE-17',
@@ -58,6 +59,7 @@ is($receipt->{headers}{'content-length'}, length encode('UTF-8', $receipt->{body
 is($receipt->{headers}{'x-tenant'}, 'parcels', 'a header of the callback');
 is($receipt->{headers}{authorization}, 'Bearer a;b, c="d": e', '... with punctuation');
 is($receipt->{headers}{'x-empty'}, '', '... with an empty value');
+is($receipt->{headers}{'x-blank'}, '', '... with blanks only, which HTTP does not tell from none');
 is($receipt->{headers}{'x-name'}, "Gr\x{fc}\x{df}e", '... with other letters');
 is($receipt->{headers}{accept}, 'text/*;q=0.3, */*', '... instead of the one that libcurl sends');
 

@@ -96,9 +96,24 @@ $listener = $dispatch->start_listener(poll => '0.05');
 create('/system?status=500');
 is($dispatch->wait_for_callbacks('/system', qr/^D/), 'DEAD|2|500|', 'a setting of the system');
 
+# The body is made anew for each attempt, by sessions whose settings may differ.
+$dispatch->configure('dispatch.max_attempts' => 9, 'dispatch.retry_base' => '1ms');
+is($listener->stop, 0, 'the listener ends cleanly');
+create('/settings?status=503&times=2');
+for my $settings ({ timezone => 'Asia/Kathmandu', datestyle => 'German' },
+	{ timezone => 'America/Caracas', extra_float_digits => -15, intervalstyle => 'sql_standard', search_path => 'nowhere' },
+	{ timezone => 'UTC', standard_conforming_strings => 'off', default_transaction_isolation => 'serializable' })
+{
+	$dispatch->configure(%$settings);
+	$dispatch->new_listener(once => 1)->wait;
+	$dispatch->sql(q{UPDATE dispatch.queue SET next_at = now() WHERE attempt > 0});
+}
+like($dispatch->callbacks('/settings'), qr/^DELIVERED\|3\|200\|$/, 'three listeners with different settings make three attempts');
+is(requests('/settings'), '3 1 1', '... and send the same bytes');
+$dispatch->sql("ALTER DATABASE postgres RESET ALL");
+
 # Backoff: at random, and never longer than twice as long as the time before.
 $dispatch->configure('dispatch.retry_base' => '1000s', 'dispatch.retry_cap' => '1500s', 'dispatch.max_attempts' => 9);
-is($listener->stop, 0, 'and once more');
 $dispatch->sql(q{SELECT dispatch.create_dispatch('parcel', callback => } . $dispatch->callback('/backoff?status=500')
 	. q{) FROM generate_series(1, 200)});
 $listener = $dispatch->start_listener(poll => '0.05');

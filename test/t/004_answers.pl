@@ -102,4 +102,69 @@ $dispatch->wait_for_receipts(1, '/hangagain');
 is(outcome(create($dispatch->url('/meanwhile'))), 'DELIVERED|1|200|', 'a callback goes out while another waits');
 is($dispatch->sql(qq{SELECT state, attempts FROM dispatch.callbacks WHERE callback_id = '$waiting'}), 'PENDING|1', '... which it does still');
 
+is($listener->crash, 128 + 9, 'the listener is killed');
+
+# Answers that are odd, malformed or none at all: the path says which.
+my %answers = (
+	binary => "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n\0\xff\xfe\0ab\xc3\xe2",
+	lorry => "HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n" . "\xf0\x9f\x9a\x9a" x 150,
+	continue => "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+	early => "HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+	retry => "HTTP/1.1 503 Busy\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n",
+	header => "HTTP/1.1 200 OK\r\n" . "X-Header: 1234567890\r\n" x 10000 . "\r\n",
+	ssh => "SSH-2.0-OpenSSH_9.2\r\n",
+	text => "no HTTP at all");
+my $server = IO::Socket::INET->new(Listen => 50, LocalAddr => '127.0.0.1') or die "no port: $!";
+my $odd = Dispatch::Process->start_function('odd receiver', sub {
+	$SIG{PIPE} = 'IGNORE';
+	while (my $connection = $server->accept)
+	{
+		sysread($connection, my $request, 65536);
+		syswrite($connection, $answers{$1}) if $request =~ m{^POST /(\w+)};
+		shutdown($connection, 1);
+		sysread($connection, $request, 65536);
+	}
+});
+my $base = 'http://127.0.0.1:' . $server->sockport;
+$dispatch->sql('DELETE FROM dispatch.queue');
+$listener = $dispatch->start_listener(poll => '0.05');
+%ids = map { $_ => create("$base/$_") } sort keys %answers;
+
+sub excerpt
+{
+	my ($id) = @_;
+	return $dispatch->sql(qq{SELECT last_excerpt FROM dispatch.callbacks WHERE callback_id = '$id'});
+}
+is(outcome($ids{binary}), 'DELIVERED|1|200|', 'an answer of bytes that are no text');
+like(excerpt($ids{binary}), qr/ab/, '... of which the readable part is kept');
+is(outcome($ids{lorry}), 'DELIVERED|1|200|', 'an answer of letters that take four bytes');
+like(excerpt($ids{lorry}), qr/^(\xf0\x9f\x9a\x9a)+$/, '... is not cut within one');
+is(outcome($ids{continue}), 'DELIVERED|1|200|', 'an answer that follows 100');
+is(outcome($ids{early}), 'DELIVERED|1|204|', 'an answer that follows 103');
+is(outcome($ids{retry}), 'DEAD|2|503|', 'a Retry-After that says nothing');
+is(outcome($ids{header}), "DEAD|2||the answer's header is longer than 65536 bytes", 'a header without end');
+for my $name (qw(ssh text))
+{
+	like(outcome($ids{$name}), qr/^DEAD\|2\|\|.*answer/, "what is not HTTP ($name) is no answer, and the error says so");
+}
+is($listener->stop, 0, 'the listener ends cleanly');
+
+# A database whose encoding lacks the letters of an answer: it was delivered nevertheless.
+$dispatch->sql(q{CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'});
+my $lorry = quote(json({ url => "$base/lorry" }));
+my $good = $dispatch->callback('/latin');
+$dispatch->sql(qq{SET client_encoding = 'UTF8'; CREATE EXTENSION dispatch; SELECT dispatch.create_type('parcel', additional_attributes => true);
+	SELECT dispatch.create_dispatch('parcel', custom_data => '{"name": "Gr\x{c3}\x{bc}\x{c3}\x{9f}e"}', callback => $good);
+	SELECT dispatch.create_dispatch('parcel', callback => $lorry)}, 'latin');
+$listener = $dispatch->start_listener(database => 'latin', poll => '0.05', timeout => 1, lease => '1.5');
+wait_until(sub { $dispatch->sql(q{SELECT coalesce(sum(attempts), 0) FROM dispatch.callbacks WHERE NOT leased OR attempts > 1}, 'latin') },
+	sub { $_[0] >= 2 }, $Dispatch::patience, 'both callbacks were sent, or one again and again');
+is($dispatch->sql(q{SELECT state, attempts, last_status FROM dispatch.callbacks ORDER BY callback_id}, 'latin'),
+	"DELIVERED|1|200\nDELIVERED|1|200", 'what a LATIN1 database cannot store of an answer does not matter');
+my ($receipt) = $dispatch->receipts('/latin');
+is(body_of($receipt)->{data}{customData}{name}, "Gr\x{fc}\x{df}e", 'its letters are sent as UTF-8');
+is($receipt->{signature}, 'valid', '... and signed as such');
+is($listener->stop, 0, 'the listener ends cleanly');
+$odd->crash;
+
 done_testing();

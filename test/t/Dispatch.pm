@@ -124,6 +124,7 @@ sub write_keys
 	open(my $file, '>', $self->{keys}) or die "$self->{keys}: $!";
 	print $file "$_\n" for @lines;
 	close($file) or die "$self->{keys}: $!";
+	chmod 0600, $self->{keys};
 	return;
 }
 
@@ -292,6 +293,21 @@ sub start
 	}
 	$running{$pid} = 1;
 	return bless { name => $name, pid => $pid, log => $log }, $class;
+}
+
+# Runs a function beside the test.
+sub start_function
+{
+	my ($class, $name, $function) = @_;
+	my $pid = fork() // die "could not fork: $!";
+
+	if ($pid == 0)
+	{
+		eval { $function->() };
+		POSIX::_exit(0);
+	}
+	$running{$pid} = 1;
+	return bless { name => $name, pid => $pid }, $class;
 }
 
 sub pid { return $_[0]->{pid}; }
