@@ -82,7 +82,7 @@ COMMENT ON INDEX dispatch.dispatches_open_idx IS 'the dispatches of a type that 
 COMMENT ON TABLE dispatch.dispatches IS 'dispatches: one row each; rows written by any way are validated';
 COMMENT ON COLUMN dispatch.dispatches.version IS 'counts the changes, from 1';
 COMMENT ON COLUMN dispatch.dispatches.closed_at IS 'when a final status was reached; derived from the status';
-COMMENT ON COLUMN dispatch.dispatches.seal IS 'hash over type, revision and custom data of a row that was validated';
+COMMENT ON COLUMN dispatch.dispatches.seal IS 'hash over a row that was validated: type, revision, custom data, status, closing time';
 COMMENT ON COLUMN dispatch.dispatches.type_revision IS 'revision of the type under which the custom data was validated';
 COMMENT ON COLUMN dispatch.dispatches.extra IS 'members of the create request that the service only keeps and returns';
 
@@ -281,9 +281,10 @@ CREATE FUNCTION dispatch.type_changed() RETURNS trigger
 
 COMMENT ON FUNCTION dispatch.type_changed() IS 'tells every session that its cached types are out of date';
 
--- ALWAYS, and for each row: logical replication fires nothing else.
+-- ALWAYS, and for each row: logical replication fires nothing else. On INSERT
+-- too: a type whose creation is rolled back must not stay cached.
 CREATE TRIGGER types_changed
-    AFTER UPDATE OR DELETE ON dispatch.types
+    AFTER INSERT OR UPDATE OR DELETE ON dispatch.types
     FOR EACH ROW EXECUTE FUNCTION dispatch.type_changed();
 ALTER TABLE dispatch.types ENABLE ALWAYS TRIGGER types_changed;
 

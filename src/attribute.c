@@ -9,6 +9,7 @@
 
 #include "attribute.h"
 
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
@@ -43,9 +44,26 @@ require_kind(const DispatchAttribute *attribute, const char *member, const Dispa
 			 DispatchKind kind)
 {
 	if (value->kind != kind)
-		dispatch_error_malformed(DEFINITION(attribute), "\"%s\" must be %s %s, but is %s.", member,
-								 kind == DISPATCH_ARRAY || kind == DISPATCH_OBJECT ? "an" : "a",
+		dispatch_error_malformed(DEFINITION(attribute),
+								 "\"%s\" must be of type %s, but is of type %s.", member,
 								 dispatch_kind_name(kind), dispatch_kind_name(value->kind));
+}
+
+/*
+ * 22023: a member that is not one of those that are read.
+ */
+static void
+error_unknown(const DispatchAttribute *attribute, const char *what, const DispatchKey *key,
+			  const MemberReader *readers, int nreaders)
+{
+	StringInfoData known;
+
+	initStringInfo(&known);
+	for (int i = 0; i < nreaders; i++)
+		appendStringInfo(&known, "%s%s", i > 0 ? ", " : "", readers[i].name);
+	dispatch_error_malformed(DEFINITION(attribute),
+							 "%s has an unknown member, \"%s\"; known are %s.", what,
+							 dispatch_cut(pnstrdup(key->data, key->length)), known.data);
 }
 
 /*
@@ -67,8 +85,7 @@ read_members(const DispatchValue *object, const char *what, const MemberReader *
 		while (i < nreaders && !key_is(&key, readers[i].name))
 			i++;
 		if (i == nreaders)
-			dispatch_error_malformed(DEFINITION(attribute), "There is no member \"%s\" in %s.",
-									 dispatch_cut(pnstrdup(key.data, key.length)), what);
+			error_unknown(attribute, what, &key, readers, nreaders);
 		if (value.kind != DISPATCH_NULL && readers[i].read != NULL)
 			readers[i].read(&value, attribute);
 	}
@@ -316,7 +333,7 @@ parse_attribute(const DispatchValue *definition, int position, DispatchAttribute
 	memset(attribute, 0, sizeof(*attribute));
 	read_name(definition, position, attribute);
 	read_data_type(definition, attribute);
-	read_members(definition, "it", readers, lengthof(readers), attribute);
+	read_members(definition, "It", readers, lengthof(readers), attribute);
 }
 
 /*

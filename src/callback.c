@@ -8,6 +8,8 @@
 
 #include "callback.h"
 
+#include <arpa/inet.h>
+
 #include "fmgr.h"
 #include "utils/builtins.h"
 
@@ -65,6 +67,21 @@ check_port(const char *colon, const char *end)
 }
 
 /*
+ * The end of an IPv6 address in brackets.
+ */
+static const char *
+ipv6_end(const char *bracket, const char *end)
+{
+	const char *closing = memchr(bracket, ']', end - bracket);
+	struct in6_addr address;
+
+	if (closing == NULL ||
+		inet_pton(AF_INET6, pnstrdup(bracket + 1, closing - bracket - 1), &address) != 1)
+		error_callback("The host of its \"url\" is not an IPv6 address.");
+	return closing + 1;
+}
+
+/*
  * The host of an authority, in lower case; a port is checked and left out.
  */
 static char *
@@ -77,18 +94,9 @@ parse_authority(const char *authority, size_t length)
 	if (memchr(authority, '@', length) != NULL)
 		error_callback("Its \"url\" must not hold a user or a password.");
 	if (length > 0 && *authority == '[')
-	{
-		host_end = memchr(authority, ']', length);
-		if (host_end == NULL || host_end - authority < 3 ||
-			strspn(authority + 1, "0123456789abcdefABCDEF:.") !=
-				(size_t) (host_end - authority - 1))
-			error_callback("The host of its \"url\" is not an IPv6 address.");
-		host_end++;
-	}
+		host_end = ipv6_end(authority, end);
 	else
 		host_end = authority + strspn(authority, HOST);
-	if (host_end > end)
-		host_end = end;
 	if (host_end == authority)
 		error_callback("Its \"url\" has no host.");
 	if (host_end < end && *host_end != ':')
@@ -162,7 +170,7 @@ check_header(const DispatchValue *header, int position)
 	if (*name == '\0' || strspn(name, TOKEN) != strlen(name))
 		error_callback(psprintf("The key of header %d is not a token.", position));
 	if (is_reserved(name))
-		error_callback(psprintf("Header %d is one that the listener sets.", position));
+		error_callback(psprintf("Header %d is one that a callback cannot set.", position));
 	for (int i = 0; i < value.length; i++)
 	{
 		unsigned char byte = value.as.string[i];
@@ -265,7 +273,9 @@ parse_member(DispatchCallback *callback, const char *name, const DispatchValue *
 	while (i < (int) lengthof(names) && strcmp(name, names[i]) != 0)
 		i++;
 	if (i == (int) lengthof(names))
-		error_callback(psprintf("There is no member \"%s\" in it.", dispatch_cut(name)));
+		error_callback(psprintf("It has an unknown member, \"%s\"; known are url, headers, method, "
+								"wait and acceptableStatusCodes.",
+								dispatch_cut(name)));
 	if (value == NULL)
 		return;
 	switch (i)

@@ -306,10 +306,10 @@ dispatch_value_document(const DispatchValue *value)
 }
 
 /*
- * A number, boolean or null in JSON, allocated in the current context.
+ * A value in JSON, allocated in the current context.
  */
 char *
-dispatch_value_scalar_text(const DispatchValue *value)
+dispatch_value_text(const DispatchValue *value)
 {
 	return JsonbToCString(NULL, &dispatch_value_document(value)->root, 0);
 }

@@ -62,7 +62,7 @@ extern bool dispatch_value_equal(const DispatchValue *a, const DispatchValue *b)
 extern const char *dispatch_kind_name(DispatchKind kind);
 
 extern char *dispatch_value_string(const DispatchValue *value);
-extern char *dispatch_value_scalar_text(const DispatchValue *value);
+extern char *dispatch_value_text(const DispatchValue *value);
 extern JsonbValue dispatch_value_jsonb(const DispatchValue *value);
 extern Jsonb *dispatch_value_document(const DispatchValue *value);
 

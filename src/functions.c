@@ -13,6 +13,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/tuplestore.h"
 #include "utils/uuid.h"
 
@@ -64,6 +65,23 @@ required_id(FunctionCallInfo fcinfo, int place, const char *name)
 }
 
 /*
+ * The type of the first argument. There is no expression to ask where the
+ * planner calls the function for itself, say by an operator made of it.
+ */
+static Oid
+first_argument_type(FunctionCallInfo fcinfo)
+{
+	Oid type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+	Oid *types;
+	int count;
+
+	if (OidIsValid(type))
+		return type;
+	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &count);
+	return count > 0 ? types[0] : InvalidOid;
+}
+
+/*
  * The type that the first argument names: by id, or by name or id as text.
  */
 static const DispatchType *
@@ -71,7 +89,7 @@ required_type(FunctionCallInfo fcinfo)
 {
 	if (PG_ARGISNULL(0))
 		dispatch_error_null("dispatch_type");
-	if (get_fn_expr_argtype(fcinfo->flinfo, 0) == UUIDOID)
+	if (first_argument_type(fcinfo) == UUIDOID)
 		return dispatch_type_by_id(PG_GETARG_UUID_P(0));
 	return dispatch_type_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 }

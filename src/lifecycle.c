@@ -171,7 +171,9 @@ read_members(const Jsonb *document)
 		while (i < (int) lengthof(known) && strcmp(name, known[i].name) != 0)
 			i++;
 		if (i == (int) lengthof(known))
-			dispatch_error_malformed("lifecycle", "There is no member \"%s\" in it.",
+			dispatch_error_malformed("lifecycle",
+									 "It has an unknown member, \"%s\"; known are initial, final "
+									 "and transitions.",
 									 dispatch_cut(name));
 	}
 	return members;

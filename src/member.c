@@ -7,7 +7,6 @@
 #include "member.h"
 
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -199,31 +198,25 @@ dispatch_members_add(const pg_uuid_t *dispatch_id, int64 sequence, TimestampTz a
 }
 
 /*
- * P0002: a member that was to be removed is not there.
+ * P0002: a member that was to be removed is not there; those that were removed
+ * are the last result.
  */
 static void
 error_missing(const pg_uuid_t *dispatch_id, const DispatchMembers *members, uint64 removed)
 {
-	const char *missing = members->ids[0];
+	char **found = palloc(removed * sizeof(char *) + 1);
+	int i = 0;
+	bool isnull;
 
-	for (int i = 0; i < members->count; i++)
-	{
-		bool found = false;
-		bool isnull;
-
-		CHECK_FOR_INTERRUPTS();
-		for (uint64 row = 0; row < removed && !found; row++)
-			found =
-				strcmp(TextDatumGetCString(dispatch_result(row, 1, &isnull)), members->ids[i]) == 0;
-		if (!found)
-		{
-			missing = members->ids[i];
-			break;
-		}
-	}
+	for (uint64 row = 0; row < removed; row++)
+		found[row] = TextDatumGetCString(dispatch_result(row, 1, &isnull));
+	qsort(found, removed, sizeof(char *), compare_ids);
+	while (i < members->count - 1 &&
+		   bsearch(&members->ids[i], found, removed, sizeof(char *), compare_ids) != NULL)
+		i++;
 	ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
 					errmsg("%s \"%s\" is not part of dispatch \"%s\"", kind_name(members->kind),
-						   missing, dispatch_uuid_text(dispatch_id))));
+						   members->ids[i], dispatch_uuid_text(dispatch_id))));
 }
 
 /*

@@ -74,16 +74,22 @@ check_carried(const DispatchCarried *carried)
 	return dispatch_callback_parse(carried->callback);
 }
 
-static void
+/*
+ * The extra members without those that are null, NULL for none. 22023: not an
+ * object, or a name of the service's own.
+ */
+static Jsonb *
 check_extra(const Jsonb *extra)
 {
+	DispatchBuilder kept;
 	DispatchWalk walk;
 	DispatchKey key;
 	DispatchValue value;
 
 	if (extra == NULL)
-		return;
+		return NULL;
 	dispatch_check_object("extra", extra);
+	dispatch_build_begin(&kept);
 	walk = dispatch_walk(&extra->root);
 	while (dispatch_walk_member(&walk, &key, &value))
 	{
@@ -93,7 +99,10 @@ check_extra(const Jsonb *extra)
 			dispatch_error_malformed(
 				"extra", "\"%s\" is a name that the service uses for a dispatch's own members.",
 				name);
+		if (value.kind != DISPATCH_NULL)
+			dispatch_build_document(&kept, name, dispatch_value_document(&value));
 	}
+	return dispatch_build_end(&kept);
 }
 
 /*
@@ -160,7 +169,7 @@ creation_data(const DispatchCreation *creation, char *status, Jsonb *custom_data
  * attributes of the type.
  */
 pg_uuid_t
-dispatch_create(const DispatchCreation *creation)
+dispatch_create(DispatchCreation *creation)
 {
 	DispatchCallback *callback = check_carried(&creation->carried);
 	DispatchEvent event;
@@ -175,7 +184,7 @@ dispatch_create(const DispatchCreation *creation)
 	dispatch_members_check(&creation->jobs, true);
 	dispatch_members_check(&creation->participants, true);
 	dispatch_check_object("custom data", creation->custom_data);
-	check_extra(creation->extra);
+	creation->extra = check_extra(creation->extra);
 	dispatch_uuid_make(&id);
 	dispatch_connect();
 	insert_dispatch(creation, &id, at);
@@ -306,8 +315,9 @@ check_transition(const DispatchChange *change, const DispatchType *type, const c
 	int target = dispatch_lifecycle_find(lifecycle, change->status);
 
 	if (source < 0 || target < 0)
-		elog(ERROR, "dispatch type \"%s\" lacks status \"%s\" or \"%s\"", type->name, from,
-			 change->status);
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("dispatch type \"%s\" has no status \"%s\"", type->name,
+							   source < 0 ? from : change->status)));
 	if (!dispatch_lifecycle_allows(lifecycle, source, target))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("dispatch \"%s\" cannot go from status \"%s\" to \"%s\"",

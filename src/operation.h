@@ -64,7 +64,7 @@ extern const DispatchOperation dispatch_update_status_operation;
 extern const DispatchOperation dispatch_update_sub_status_operation;
 extern const DispatchOperation dispatch_update_custom_data_operation;
 
-extern pg_uuid_t dispatch_create(const DispatchCreation *creation);
+extern pg_uuid_t dispatch_create(DispatchCreation *creation);
 extern int64 dispatch_change(const DispatchOperation *operation, DispatchChange *change);
 extern char *dispatch_caller(void);
 extern void dispatch_connect(void);

@@ -28,6 +28,7 @@
 
 #define PAYLOAD_VERSION 1
 #define CLAIM_MAX 10000
+#define LEASE_MAX_DAYS 366
 
 int dispatch_retry_base = 5 * 1000;
 int dispatch_retry_cap = 6 * 60 * 60 * 1000;
@@ -152,22 +153,23 @@ put_claimed(ReturnSetInfo *result, uint64 row)
 }
 
 /*
- * A lease as an argument: NULL and what is below 0 is 22023. Returns its end,
- * counted from now.
+ * A lease as an argument, as its end, counted from now. 22023: NULL, below 0,
+ * or more than a year.
  */
 static TimestampTz
 lease_end(FunctionCallInfo fcinfo, int argument, TimestampTz now)
 {
-	TimestampTz end;
+	const Interval *lease;
+	double days;
 
 	if (PG_ARGISNULL(argument))
 		dispatch_error_null("lease");
-	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now),
-												  PG_GETARG_DATUM(argument)));
-	if (end < now || TIMESTAMP_NOT_FINITE(end))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("lease must not be negative")));
-	return end;
+	lease = PG_GETARG_INTERVAL_P(argument);
+	days = lease->month * 30.0 + lease->day + (double) lease->time / USECS_PER_DAY;
+	if (days < 0 || days > LEASE_MAX_DAYS)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("lease must be 0 to %d days", LEASE_MAX_DAYS)));
+	return now + (int64) (days * USECS_PER_DAY);
 }
 
 PG_FUNCTION_INFO_V1(dispatch_claim_callbacks);

@@ -7,6 +7,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
@@ -198,6 +199,26 @@ keep_unknown(Request *request, const char *name, const DispatchValue *value)
 }
 
 /*
+ * 22023: a member that params or a body cannot have; names are those it can.
+ */
+static void
+error_unknown(const char *where, const char *name, const char *names)
+{
+	StringInfoData known;
+
+	initStringInfo(&known);
+	for (const char *c = names + 1; *c != '\0' && c[1] != '\0'; c++)
+	{
+		if (*c == ' ')
+			appendStringInfoString(&known, ", ");
+		else
+			appendStringInfoChar(&known, *c);
+	}
+	dispatch_error_malformed(where, "It has an unknown member, \"%s\"; %s%s.", dispatch_cut(name),
+							 known.len > 0 ? "known are " : "it can have none", known.data);
+}
+
+/*
  * Reads params or a body, both objects; where says which. JSON null is the
  * same as absent. 22023 for an unknown member, unless those are kept.
  */
@@ -217,7 +238,7 @@ read_members_of(const char *where, const Jsonb *document, const char *names, boo
 		bool known = lists(names, name);
 
 		if (!known && !keeps_unknown)
-			dispatch_error_malformed(where, "There is no member \"%s\" in it.", dispatch_cut(name));
+			error_unknown(where, name, names);
 		if (value.kind == DISPATCH_NULL)
 			continue;
 		if (!known)
@@ -228,12 +249,15 @@ read_members_of(const char *where, const Jsonb *document, const char *names, boo
 	}
 }
 
+/*
+ * Requires a member to be given; where says in what. 22023.
+ */
 static void
-require(const void *value, const char *name)
+require(const void *value, const char *where, const char *name)
 {
 	if (value == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the request needs \"%s\"", name)));
+						errmsg("the request needs \"%s\" in its %s", name, where)));
 }
 
 /*
@@ -292,7 +316,7 @@ create_type(Request *request, DispatchBuilder *result)
 {
 	pg_uuid_t id;
 
-	require(request->name, "name");
+	require(request->name, "body", "name");
 	id = dispatch_type_create(request->name, request->lifecycle, request->additional_attributes,
 							  request->event_meta);
 	dispatch_build_id(result, "dispatchTypeId", &id);
@@ -304,7 +328,7 @@ create_attributes(Request *request, DispatchBuilder *result)
 	const DispatchType *type = requested_type(request);
 	int32 created;
 
-	require(request->attributes, "attributes");
+	require(request->attributes, "body", "attributes");
 	created = dispatch_type_add_attributes(&type->id, request->attributes, request->event_meta);
 	dispatch_build_id(result, "dispatchTypeId", &type->id);
 	dispatch_build_integer(result, "created", created);
@@ -360,9 +384,10 @@ run_change(Request *request, const DispatchOperation *operation, const DispatchM
 }
 
 static void
-change_job(Request *request, const DispatchOperation *operation, DispatchBuilder *result)
+change_job(Request *request, const DispatchOperation *operation, const char *where,
+		   DispatchBuilder *result)
 {
-	require(request->job_id, "jobId");
+	require(request->job_id, where, "jobId");
 	dispatch_member_one(&request->jobs, DISPATCH_JOB, request->job_id);
 	run_change(request, operation, &request->jobs, result);
 }
@@ -370,14 +395,15 @@ change_job(Request *request, const DispatchOperation *operation, DispatchBuilder
 static void
 change_jobs(Request *request, const DispatchOperation *operation, DispatchBuilder *result)
 {
-	require(request->jobs.ids, "jobs");
+	require(request->jobs.ids, "body", "jobs");
 	run_change(request, operation, &request->jobs, result);
 }
 
 static void
-change_participant(Request *request, const DispatchOperation *operation, DispatchBuilder *result)
+change_participant(Request *request, const DispatchOperation *operation, const char *where,
+				   DispatchBuilder *result)
 {
-	require(request->participant_id, "participantId");
+	require(request->participant_id, where, "participantId");
 	dispatch_member_one(&request->participants, DISPATCH_PARTICIPANT, request->participant_id);
 	run_change(request, operation, &request->participants, result);
 }
@@ -385,14 +411,14 @@ change_participant(Request *request, const DispatchOperation *operation, Dispatc
 static void
 change_participants(Request *request, const DispatchOperation *operation, DispatchBuilder *result)
 {
-	require(request->participants.ids, "participants");
+	require(request->participants.ids, "body", "participants");
 	run_change(request, operation, &request->participants, result);
 }
 
 static void
 add_job(Request *request, DispatchBuilder *result)
 {
-	change_job(request, &dispatch_add_jobs_operation, result);
+	change_job(request, &dispatch_add_jobs_operation, "body", result);
 }
 
 static void
@@ -404,7 +430,7 @@ add_jobs(Request *request, DispatchBuilder *result)
 static void
 add_participant(Request *request, DispatchBuilder *result)
 {
-	change_participant(request, &dispatch_add_participants_operation, result);
+	change_participant(request, &dispatch_add_participants_operation, "body", result);
 }
 
 static void
@@ -416,7 +442,7 @@ add_participants(Request *request, DispatchBuilder *result)
 static void
 remove_job(Request *request, DispatchBuilder *result)
 {
-	change_job(request, &dispatch_remove_jobs_operation, result);
+	change_job(request, &dispatch_remove_jobs_operation, "params", result);
 }
 
 static void
@@ -428,7 +454,7 @@ remove_jobs(Request *request, DispatchBuilder *result)
 static void
 remove_participant(Request *request, DispatchBuilder *result)
 {
-	change_participant(request, &dispatch_remove_participants_operation, result);
+	change_participant(request, &dispatch_remove_participants_operation, "params", result);
 }
 
 static void
@@ -440,14 +466,14 @@ remove_participants(Request *request, DispatchBuilder *result)
 static void
 update_status(Request *request, DispatchBuilder *result)
 {
-	require(request->status, "status");
+	require(request->status, "body", "status");
 	run_change(request, &dispatch_update_status_operation, NULL, result);
 }
 
 static void
 update_sub_status(Request *request, DispatchBuilder *result)
 {
-	require(request->sub_status, "subStatus");
+	require(request->sub_status, "body", "subStatus");
 	run_change(request, &dispatch_update_sub_status_operation, NULL, result);
 }
 
@@ -459,7 +485,7 @@ update_custom_data(Request *request, DispatchBuilder *result)
 	else if (request->custom_data != NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("\"patch\" and \"customData\" cannot both be given")));
-	require(request->patch, "patch");
+	require(request->patch, "body", "patch");
 	run_change(request, &dispatch_update_custom_data_operation, NULL, result);
 }
 

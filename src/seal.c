@@ -153,7 +153,9 @@ seal_value(const DispatchValue *value)
 }
 
 /*
- * The seal of a row: over its type, the type's revision and its custom data.
+ * The part of a row's seal that is over what was validated: its type, the
+ * type's revision and its custom data. The seal is this part XOR the other, so
+ * that a change of status need not look at the custom data.
  */
 int64
 dispatch_seal(const pg_uuid_t *type_id, int32 revision, const Jsonb *custom_data)
@@ -163,4 +165,16 @@ dispatch_seal(const pg_uuid_t *type_id, int32 revision, const Jsonb *custom_data
 
 	hash = mix(hash, (uint64) revision);
 	return (int64) mix(hash, seal_value(&root));
+}
+
+/*
+ * The other part: over the status and what is derived from it, the time of
+ * closing, NULL for an open dispatch.
+ */
+int64
+dispatch_seal_status(const char *status, const TimestampTz *closed_at)
+{
+	uint64 hash = mix_string(SEAL_START, status, strlen(status));
+
+	return (int64) mix(hash, closed_at != NULL ? (uint64) *closed_at : 0);
 }

@@ -7,9 +7,11 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
 extern int64 dispatch_seal(const pg_uuid_t *type_id, int32 revision, const Jsonb *custom_data);
+extern int64 dispatch_seal_status(const char *status, const TimestampTz *closed_at);
 
 #endif

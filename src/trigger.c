@@ -89,21 +89,41 @@ check_texts(const Row *row)
 }
 
 /*
- * Whether a row comes with a seal that fits.
+ * The part of a row's seal that is over its custom data.
  */
-static bool
-is_sealed(const Row *row)
+static int64
+seal_of_data(const Row *row)
 {
-	if (row->nulls[COLUMN_SEAL] || row->nulls[COLUMN_TYPE_REVISION])
-		return false;
-	return DatumGetInt64(row->values[COLUMN_SEAL]) ==
-		   dispatch_seal(DatumGetUUIDP(row->values[COLUMN_TYPE_ID]),
+	return dispatch_seal(DatumGetUUIDP(row->values[COLUMN_TYPE_ID]),
 						 DatumGetInt32(row->values[COLUMN_TYPE_REVISION]),
 						 DatumGetJsonbP(row->values[COLUMN_CUSTOM_DATA]));
 }
 
 /*
- * Validates, completes and seals the custom data.
+ * The part of a row's seal that is over its status.
+ */
+static int64
+seal_of_status(const Row *row)
+{
+	TimestampTz closed_at = DatumGetTimestampTz(row->values[COLUMN_CLOSED_AT]);
+
+	return dispatch_seal_status(TextDatumGetCString(row->values[COLUMN_STATUS]),
+								row->nulls[COLUMN_CLOSED_AT] ? NULL : &closed_at);
+}
+
+/*
+ * Whether a row comes with a seal that fits.
+ */
+static bool
+is_sealed(const Row *row)
+{
+	if (row->nulls[COLUMN_SEAL] || row->nulls[COLUMN_TYPE_REVISION] || row->nulls[COLUMN_STATUS])
+		return false;
+	return DatumGetInt64(row->values[COLUMN_SEAL]) == (seal_of_data(row) ^ seal_of_status(row));
+}
+
+/*
+ * Validates and completes the custom data.
  */
 static void
 validate(Row *row, const DispatchType *type)
@@ -114,39 +134,42 @@ validate(Row *row, const DispatchType *type)
 	if (complete != given)
 		set_column(row, COLUMN_CUSTOM_DATA, JsonbPGetDatum(complete), false);
 	set_column(row, COLUMN_TYPE_REVISION, Int32GetDatum(type->revision), false);
-	set_column(row, COLUMN_SEAL, Int64GetDatum(dispatch_seal(&type->id, type->revision, complete)),
-			   false);
 }
 
 /*
  * Requires the status to be one of the type's, the initial one where it is not
- * given, and derives from it when the dispatch was closed. 23514 for a new
- * row, 55000 for a change.
+ * given; its place. 23514 for a new row, 55000 for a change.
  */
-static void
+static int
 check_status(Row *row, const DispatchType *type, bool insert)
 {
 	const DispatchLifecycle *lifecycle = type->lifecycle;
-	int place = lifecycle->initial;
-	bool final;
+	char *status;
+	int place;
 
-	if (row->nulls[COLUMN_STATUS] && insert)
-		set_column(row, COLUMN_STATUS, CStringGetTextDatum(lifecycle->statuses[place].name), false);
-	else if (row->nulls[COLUMN_STATUS])
-		return; /* the column does not allow it */
-	else
+	if (row->nulls[COLUMN_STATUS])
 	{
-		char *status = TextDatumGetCString(row->values[COLUMN_STATUS]);
-
-		place = dispatch_lifecycle_find(lifecycle, status);
-		if (place < 0)
-			ereport(ERROR, (errcode(insert ? ERRCODE_CHECK_VIOLATION
-										   : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-							errmsg("dispatch type \"%s\" has no status \"%s\"", type->name,
-								   dispatch_cut(status)),
-							errhint("dispatch.get_type() shows the lifecycle of a type.")));
+		status = lifecycle->statuses[lifecycle->initial].name;
+		set_column(row, COLUMN_STATUS, CStringGetTextDatum(status), false);
+		return lifecycle->initial;
 	}
-	final = lifecycle->statuses[place].final;
+	status = TextDatumGetCString(row->values[COLUMN_STATUS]);
+	place = dispatch_lifecycle_find(lifecycle, status);
+	if (place < 0)
+		ereport(
+			ERROR,
+			(errcode(insert ? ERRCODE_CHECK_VIOLATION : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("dispatch type \"%s\" has no status \"%s\"", type->name, dispatch_cut(status)),
+			 errhint("dispatch.get_type() shows the lifecycle of a type.")));
+	return place;
+}
+
+/*
+ * Derives from whether the status is final when the dispatch was closed.
+ */
+static void
+derive_closed_at(Row *row, bool final)
+{
 	if (final && row->nulls[COLUMN_CLOSED_AT])
 		set_column(row, COLUMN_CLOSED_AT,
 				   row->nulls[COLUMN_UPDATED_AT] ? TimestampTzGetDatum(GetCurrentTimestamp())
@@ -157,31 +180,57 @@ check_status(Row *row, const DispatchType *type, bool insert)
 }
 
 /*
- * Checks a row that is written; old is NULL for a new one.
+ * Whether what was validated is the same in two rows.
+ */
+static bool
+same_data(const Row *row, const Row *old, TupleDesc desc)
+{
+	return same(row, old, desc, COLUMN_TYPE_ID) && same(row, old, desc, COLUMN_CUSTOM_DATA) &&
+		   same(row, old, desc, COLUMN_SEAL) && same(row, old, desc, COLUMN_TYPE_REVISION);
+}
+
+/*
+ * Seals a row that was checked. Where only the status of a sealed row has
+ * changed, its custom data need not be looked at.
+ */
+static void
+set_seal(Row *row, const Row *old)
+{
+	int64 data = old != NULL ? DatumGetInt64(old->values[COLUMN_SEAL]) ^ seal_of_status(old)
+							 : seal_of_data(row);
+
+	set_column(row, COLUMN_SEAL, Int64GetDatum(data ^ seal_of_status(row)), false);
+}
+
+/*
+ * Checks a row that is written; old is NULL for a new one. What a column does
+ * not allow is left to the server.
  */
 static void
 check_row(Row *row, const Row *old, TupleDesc desc)
 {
-	bool validated;
-	bool same_status;
+	bool has_data = !row->nulls[COLUMN_CUSTOM_DATA];
+	bool unchanged = old != NULL && same_data(row, old, desc);
 	const DispatchType *type;
+	int status;
 
 	check_texts(row);
-	if (row->nulls[COLUMN_TYPE_ID] || row->nulls[COLUMN_CUSTOM_DATA])
-		return; /* the columns do not allow it */
-	same_status = old != NULL && same(row, old, desc, COLUMN_STATUS) &&
-				  same(row, old, desc, COLUMN_CLOSED_AT);
-	validated = old != NULL && same(row, old, desc, COLUMN_TYPE_ID) &&
-				same(row, old, desc, COLUMN_CUSTOM_DATA) && same(row, old, desc, COLUMN_SEAL) &&
-				same(row, old, desc, COLUMN_TYPE_REVISION);
-	if (!validated)
-		validated = is_sealed(row);
-	if (validated && (old == NULL || same_status))
+	if (old != NULL && !same(row, old, desc, COLUMN_DISPATCH_REF))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("the dispatch_ref of a dispatch never changes")));
+	if (row->nulls[COLUMN_TYPE_ID])
+		return;
+	if (unchanged && same(row, old, desc, COLUMN_STATUS) && same(row, old, desc, COLUMN_CLOSED_AT))
+		return;
+	if (!unchanged && has_data && is_sealed(row))
 		return;
 	type = dispatch_type_by_id(DatumGetUUIDP(row->values[COLUMN_TYPE_ID]));
-	if (!validated)
+	if (!unchanged && has_data)
 		validate(row, type);
-	check_status(row, type, old == NULL);
+	status = check_status(row, type, old == NULL);
+	derive_closed_at(row, type->lifecycle->statuses[status].final);
+	if (has_data && !(unchanged && row->nulls[COLUMN_SEAL]))
+		set_seal(row, unchanged ? old : NULL);
 }
 
 PG_FUNCTION_INFO_V1(dispatch_check_dispatch);

@@ -196,6 +196,16 @@ collect_defaults(const DispatchProgram *program)
 }
 
 /*
+ * Says of which type a definition is that cannot be read: only an owner's
+ * direct write can make one.
+ */
+static void
+say_type(void *name)
+{
+	errcontext("definition of dispatch type \"%s\"", (const char *) name);
+}
+
+/*
  * Compiles the row of dispatch.types that SPI returned, in a context of its
  * own under the given one.
  */
@@ -206,6 +216,7 @@ compile_row(MemoryContext parent)
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	CachedType *cached = palloc0(sizeof(CachedType));
 	DispatchType *type = &cached->type;
+	ErrorContextCallback error_context;
 	Jsonb *lifecycle;
 	bool isnull;
 
@@ -216,9 +227,14 @@ compile_row(MemoryContext parent)
 	type->program.additional = DatumGetBool(dispatch_result(0, 4, &isnull));
 	type->attributes = DatumGetJsonbPCopy(dispatch_result(0, 5, &isnull));
 	type->revision = DatumGetInt32(dispatch_result(0, 6, &isnull));
+	error_context.callback = say_type;
+	error_context.arg = type->name;
+	error_context.previous = error_context_stack;
+	error_context_stack = &error_context;
 	type->lifecycle = dispatch_lifecycle_parse(lifecycle);
 	type->program.attributes =
 		dispatch_attributes_parse(type->attributes, &type->program.nattributes);
+	error_context_stack = error_context.previous;
 	dispatch_program_sort(&type->program);
 	for (int i = 0; i < type->program.nattributes; i++)
 		type->program.ndefaults += type->program.attributes[i].has_default;

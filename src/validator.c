@@ -24,6 +24,9 @@
 /* How many characters of a pattern a message shows. */
 #define PATTERN_SHOWN 200
 
+/* The size of an object, array or number that is put into text to be shown. */
+#define CONTAINER_SHOWN 65536
+
 static int
 compare_attributes(const void *a, const void *b)
 {
@@ -76,20 +79,13 @@ quoted(const char *text)
 static const char *
 shown(const DispatchValue *value)
 {
-	switch (value->kind)
-	{
-		case DISPATCH_STRING:
-			return quoted(dispatch_value_string(value));
-		case DISPATCH_OBJECT:
-			return psprintf("an object of %u members", JsonContainerSize(value->as.container));
-		case DISPATCH_ARRAY:
-			return psprintf("an array of %u elements", JsonContainerSize(value->as.container));
-		case DISPATCH_NUMBER:
-		case DISPATCH_BOOLEAN:
-		case DISPATCH_NULL:
-			break;
-	}
-	return dispatch_cut(dispatch_value_scalar_text(value));
+	if (value->kind == DISPATCH_STRING)
+		return quoted(dispatch_value_string(value));
+	if (value->length <= CONTAINER_SHOWN)
+		return dispatch_cut(dispatch_value_text(value));
+	return psprintf(value->kind == DISPATCH_OBJECT ? "an object of %u members"
+												   : "an array of %u elements",
+					JsonContainerSize(value->as.container));
 }
 
 /*
@@ -124,7 +120,7 @@ violation(DispatchFindings *findings, const DispatchKey *name, const char *rule,
 }
 
 /*
- * "between 1 and 5", "at least 1" or "at most 5".
+ * "between 1 and 5", "exactly 1", "at least 1" or "at most 5".
  */
 static const char *
 range_text(const DispatchAttribute *attribute)
@@ -132,6 +128,9 @@ range_text(const DispatchAttribute *attribute)
 	const char *min = attribute->has_min ? shown(&attribute->min_value) : NULL;
 	const char *max = attribute->has_max ? shown(&attribute->max_value) : NULL;
 
+	if (min != NULL && max != NULL &&
+		dispatch_decimal_compare(&attribute->min, &attribute->max) == 0)
+		return psprintf("exactly %s", min);
 	if (min != NULL && max != NULL)
 		return psprintf("between %s and %s", min, max);
 	return min != NULL ? psprintf("at least %s", min) : psprintf("at most %s", max);
@@ -150,7 +149,7 @@ check_range(const DispatchAttribute *attribute, const DispatchValue *value,
 			return true;
 		if (findings->collect)
 			violation(findings, &attribute->name, "range",
-					  psprintf("must have %s characters, but has %lld", range_text(attribute),
+					  psprintf("must have a length of %s, but has %lld", range_text(attribute),
 							   (long long) length));
 	}
 	else

@@ -111,8 +111,8 @@ SELECT count(*) AS copied FROM dispatch.dispatches WHERE dispatch_ref LIKE 'copi
 -- A seal is the same at all times and on every machine: rows that were sealed elsewhere fit.
 SELECT dispatch.create_attributes('parcel', '[{"name": "driver", "dataType": "string", "validation": {"required": true}}]');
 COPY dispatch.dispatches (type_id, dispatch_ref, status, type_revision, seal, custom_data) FROM STDIN;
-00000000-0000-7000-8000-00000000000a	sealed-old	INITIATED	1	4792246388473007633	{"zone": "north", "plate": "AB-1"}
-00000000-0000-7000-8000-0000000000ff	sealed-none	INITIATED	3	5875903421270524095	{"any": ["thing", 1.50, null, true, {"ü": "ä"}], "zone": -0.001}
+00000000-0000-7000-8000-00000000000a	sealed-old	INITIATED	1	-4829168846506530060	{"zone": "north", "plate": "AB-1"}
+00000000-0000-7000-8000-0000000000ff	sealed-none	INITIATED	3	-5768753568415194022	{"any": ["thing", 1.50, null, true, {"ü": "ä"}], "zone": -0.001}
 \.
 -- They are taken as they are, although the type got a required attribute meanwhile, or does not exist.
 SELECT d.dispatch_ref, d.type_revision, d.custom_data FROM dispatch.dispatches AS d WHERE d.dispatch_ref LIKE 'sealed-%' ORDER BY d.dispatch_ref;
@@ -197,4 +197,16 @@ INSERT INTO other VALUES (1);
 SELECT dispatch.check_dispatch();
 \echo :SQLSTATE
 
+-- The seal covers the status and when it was closed: a row that says CLOSED with the seal of an open one is not
+-- taken as it is, and its dispatch is closed.
+INSERT INTO dispatch.dispatches (type_id, type_revision, seal, custom_data, status, dispatch_ref)
+SELECT type_id, type_revision, seal, custom_data, 'CLOSED', 'says-closed'
+  FROM dispatch.dispatches WHERE status = 'INITIATED' AND seal IS NOT NULL
+   AND type_id IN (SELECT t.id FROM dispatch.types AS t WHERE t.revision = type_revision) LIMIT 1;
+SELECT closed_at IS NOT NULL AS closed FROM dispatch.dispatches WHERE dispatch_ref = 'says-closed';
+\set VERBOSITY sqlstate
+SELECT dispatch.add_job(dispatch.dispatch_id('says-closed'), 'j') IS NULL;
+\set VERBOSITY default
+-- A reference never changes.
+UPDATE dispatch.dispatches SET dispatch_ref = 'another-one' WHERE dispatch_ref = 'says-closed';
 DROP EXTENSION dispatch CASCADE;
