@@ -16,43 +16,49 @@ $dispatch->configure('dispatch.retry_base' => '20ms');
 # Creates dispatches with callbacks to a path.
 sub create
 {
-	my ($path, $count) = @_;
-	$dispatch->sql("SELECT dispatch.create_dispatch('parcel', callback => " . $dispatch->callback($path)
-		. ") FROM generate_series(1, $count)");
-	return;
+    my ($path, $count) = @_;
+    $dispatch->sql("SELECT dispatch.create_dispatch('parcel', callback => "
+          . $dispatch->callback($path)
+          . ") FROM generate_series(1, $count)");
+    return;
 }
 
 # How many requests came to a path, of how many callbacks, with how many bodies.
 sub requests
 {
-	my ($path) = @_;
-	my @receipts = $dispatch->receipts($path);
-	my %ids = map { $_->{id} => 1 } @receipts;
-	my %bodies = map { $_->{body} => 1 } @receipts;
-	return join(' ', scalar @receipts, scalar keys %ids, scalar keys %bodies);
+    my ($path)   = @_;
+    my @receipts = $dispatch->receipts($path);
+    my %ids      = map { $_->{id}   => 1 } @receipts;
+    my %bodies   = map { $_->{body} => 1 } @receipts;
+    return join(' ', scalar @receipts, scalar keys %ids, scalar keys %bodies);
 }
 
 # How many callbacks to a path are in each state, with how many attempts.
 sub states
 {
-	my ($path) = @_;
-	my $url = quote($dispatch->url($path));
-	return $dispatch->sql(qq{SELECT c.state, c.attempts, count(*) FROM dispatch.callbacks AS c JOIN dispatch.event_log AS e USING (callback_id)
-		WHERE starts_with(e.callback_url, $url) GROUP BY 1, 2 ORDER BY 1, 2});
+    my ($path) = @_;
+    my $url = quote($dispatch->url($path));
+    return $dispatch->sql(
+        qq{SELECT c.state, c.attempts, count(*)
+            FROM dispatch.callbacks AS c JOIN dispatch.event_log AS e USING (callback_id)
+        WHERE starts_with(e.callback_url, $url) GROUP BY 1, 2 ORDER BY 1, 2});
 }
 
 # The listener dies between claim and finish: the receiver has answered some, and others have not
 # been started. When the lease has passed, another listener sends them all.
 create('/killed?delay=2000', 8);
-my $listener = $dispatch->start_listener(concurrency => 2, timeout => '2.5', lease => 3, poll => '0.05');
+my $listener =
+  $dispatch->start_listener(concurrency => 2, timeout => '2.5', lease => 3, poll => '0.05');
 $dispatch->wait_for_receipts(2, '/killed');
-is($listener->crash, 128 + 9, 'the listener is killed, with two requests on their way');
+is($listener->crash,  128 + 9,       'the listener is killed, with two requests on their way');
 is(states('/killed'), 'PENDING|1|8', 'all callbacks were claimed, none is finished');
-is($dispatch->sql('SELECT bool_and(leased), max(next_at) > now() FROM dispatch.callbacks'), 't|t', '... and they are leased still');
+is($dispatch->sql('SELECT bool_and(leased), max(next_at) > now() FROM dispatch.callbacks'),
+    't|t', '... and they are leased still');
 $listener = $dispatch->start_listener(poll => '0.05');
 $dispatch->wait_until_drained;
 is(states('/killed'), 'DELIVERED|2|8', 'another listener delivers all, at the second attempt');
-is(requests('/killed'), '10 8 8', '... two of them a second time, with the same webhook-id and body');
+is(requests('/killed'), '10 8 8',
+    '... two of them a second time, with the same webhook-id and body');
 is($listener->stop, 0, 'the listener ends cleanly');
 
 # The listener's connections are ended while requests are on their way: it comes back with their
@@ -60,19 +66,27 @@ is($listener->stop, 0, 'the listener ends cleanly');
 create('/terminated?delay=1500', 4);
 $listener = $dispatch->start_listener;
 $dispatch->wait_for_receipts(4, '/terminated');
-is($dispatch->sql(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'dispatch-listener'}),
-	2, 'both connections of the listener are terminated');
+is( $dispatch->sql(
+        q{SELECT count(pg_terminate_backend(pid))
+            FROM pg_stat_activity WHERE application_name = 'dispatch-listener'}
+    ),
+    2,
+    'both connections of the listener are terminated');
 $dispatch->wait_until_drained;
-is(states('/terminated'), 'DELIVERED|1|4', 'the outcomes get there');
-is(requests('/terminated'), '4 4 4', '... and nothing is sent twice');
+is(states('/terminated'),   'DELIVERED|1|4', 'the outcomes get there');
+is(requests('/terminated'), '4 4 4',         '... and nothing is sent twice');
 create('/afterwards', 3);
 $dispatch->wait_for_receipts(3, '/afterwards');
 pass('the listener goes on');
 
 # The same while it sleeps: it learns of what it could not hear.
 $dispatch->wait_until_drained;
-is($dispatch->sql(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'dispatch-listener'}),
-	2, 'both connections are terminated while nothing is to be done');
+is( $dispatch->sql(
+        q{SELECT count(pg_terminate_backend(pid))
+            FROM pg_stat_activity WHERE application_name = 'dispatch-listener'}
+    ),
+    2,
+    'both connections are terminated while nothing is to be done');
 create('/unheard', 3);
 $dispatch->wait_for_receipts(3, '/unheard');
 $dispatch->wait_until_drained;
@@ -84,8 +98,8 @@ $dispatch->wait_for_receipts(32, '/crashed');
 $dispatch->node->stop('immediate');
 $dispatch->node->start;
 $dispatch->wait_until_drained;
-is(states('/crashed'), 'DELIVERED|1|100', 'what it had claimed before the crash is delivered');
-is(requests('/crashed'), '100 100 100', '... once');
+is(states('/crashed'),   'DELIVERED|1|100', 'what it had claimed before the crash is delivered');
+is(requests('/crashed'), '100 100 100',     '... once');
 create('/recovered', 3);
 $dispatch->wait_for_receipts(3, '/recovered');
 pass('the listener goes on');
@@ -93,22 +107,26 @@ pass('the listener goes on');
 # A server that is shut down in order, and a listener that is told to end while it is away.
 $dispatch->wait_until_drained;
 $dispatch->node->stop('fast');
-wait_until(sub { $listener->log }, sub { $_[0] =~ /event=connection_failed/ }, $Dispatch::patience,
-	'the listener has noticed');
+wait_until(
+    sub { $listener->log },
+    sub { $_[0] =~ /event=connection_failed/ },
+    $Dispatch::patience, 'the listener has noticed');
 is($listener->stop, 0, 'with nothing in its hands the listener ends cleanly without a server');
 $dispatch->node->start;
 
 # A writer that dies has written nothing.
 $listener = $dispatch->start_listener;
 my $callback = $dispatch->callback('/died');
-my ($code) = $dispatch->node->psql('postgres', qq{BEGIN; SELECT dispatch.create_dispatch('parcel', callback => $callback);
-	SELECT pg_terminate_backend(pg_backend_pid())});
+my ($code) = $dispatch->node->psql(
+    'postgres', qq{BEGIN; SELECT dispatch.create_dispatch('parcel', callback => $callback);
+    SELECT pg_terminate_backend(pg_backend_pid())});
 isnt($code, 0, 'a writer is terminated before it commits');
 create('/last', 1);
 $dispatch->wait_for_receipts(1, '/last');
 $dispatch->wait_until_drained;
 is(requests('/died'), '0 0 0', 'nothing of it arrives');
-is($dispatch->sql(q{SELECT count(*) FROM dispatch.callbacks WHERE state <> 'DELIVERED'}), 0, 'all that committed was delivered');
+is($dispatch->sql(q{SELECT count(*) FROM dispatch.callbacks WHERE state <> 'DELIVERED'}),
+    0, 'all that committed was delivered');
 is($listener->stop, 0, 'the listener ends cleanly');
 
 done_testing();

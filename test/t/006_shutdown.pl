@@ -16,24 +16,28 @@ $dispatch->sql(q{SELECT dispatch.create_type('parcel')});
 # Creates dispatches with callbacks to a path.
 sub create
 {
-	my ($path, $count) = @_;
-	$dispatch->sql("SELECT dispatch.create_dispatch('parcel', callback => " . $dispatch->callback($path)
-		. ") FROM generate_series(1, $count)");
-	return;
+    my ($path, $count) = @_;
+    $dispatch->sql("SELECT dispatch.create_dispatch('parcel', callback => "
+          . $dispatch->callback($path)
+          . ") FROM generate_series(1, $count)");
+    return;
 }
 
 # How many callbacks are in each state, with how many attempts; of those that wait, whether they
 # are due.
 sub states
 {
-	return $dispatch->sql(q{SELECT state, attempts, leased, next_at <= now(), count(*) FROM dispatch.callbacks GROUP BY 1, 2, 3, 4 ORDER BY 1, 2});
+    return $dispatch->sql(
+        q{SELECT state, attempts, leased, next_at <= now(), count(*)
+            FROM dispatch.callbacks GROUP BY 1, 2, 3, 4 ORDER BY 1, 2}
+    );
 }
 
 # Runs a listener with --once; its exit status.
 sub once
 {
-	my (%options) = @_;
-	return $dispatch->new_listener(once => 1, %options)->wait;
+    my (%options) = @_;
+    return $dispatch->new_listener(once => 1, %options)->wait;
 }
 
 # SIGTERM in the middle of a batch. The lease is long: what is due has been given back.
@@ -43,7 +47,9 @@ $dispatch->wait_for_receipts(2);
 my $begun = time;
 is($listener->stop, 0, 'SIGTERM in the middle of a batch: exit status 0');
 cmp_ok(time - $begun, '<', 12, '... as soon as what ran had its answer');
-is(states(), "DELIVERED|1|f||2\nPENDING|0|f|t|28", 'what ran is delivered, what had not started is due at once, and no attempt is used up');
+is( states(),
+    "DELIVERED|1|f||2\nPENDING|0|f|t|28",
+    'what ran is delivered, what had not started is due at once, and no attempt is used up');
 is(scalar($dispatch->receipts), 2, 'no more requests were made');
 
 # Another one takes over at once.
@@ -60,7 +66,10 @@ create('/hang?hang=1', 1);
 $listener = $dispatch->start_listener(lease => 600);
 $dispatch->wait_for_receipts(1, '/hang');
 $listener->signal('TERM');
-wait_until(sub { $listener->log }, sub { $_[0] =~ /event=stopping/ }, $Dispatch::patience, 'the listener is stopping');
+wait_until(
+    sub { $listener->log },
+    sub { $_[0] =~ /event=stopping/ },
+    $Dispatch::patience, 'the listener is stopping');
 is($listener->stop, 1, 'a second signal ends it at once: exit status 1');
 like(states(), qr/^PENDING\|1\|t\|f\|1$/m, '... and leaves what ran leased');
 $dispatch->sql(q{DELETE FROM dispatch.queue});
@@ -70,25 +79,31 @@ create('/hang?hang=1', 2);
 $listener = $dispatch->start_listener(concurrency => 1, timeout => 1, lease => 600);
 $dispatch->wait_for_receipts(2, '/hang');
 is($listener->stop, 0, 'a request that runs has its time: exit status 0');
-is($dispatch->sql(q{SELECT attempts, leased, last_error FROM dispatch.callbacks WHERE state = 'PENDING' ORDER BY attempts}),
-	"0|f|\n1|f|timed out after 1 s waiting for the answer", '... its outcome is recorded, and the other one was given back');
+is( $dispatch->sql(
+        q{SELECT attempts, leased, last_error
+            FROM dispatch.callbacks WHERE state = 'PENDING' ORDER BY attempts}
+    ),
+    "0|f|\n1|f|timed out after 1 s waiting for the answer",
+    '... its outcome is recorded, and the other one was given back');
 $dispatch->sql(q{DELETE FROM dispatch.queue});
 
 # --once.
 is(once(), 0, '--once, nothing is due: 0');
 create('/once', 500);
-is(once(batch => 50, concurrency => 4), 0, '--once, all is delivered: 0');
-is(scalar($dispatch->receipts('/once')), 500, '... and all is there when it ends');
-is($dispatch->sql('SELECT count(*) FROM dispatch.queue'), 0, '... and recorded');
+is(once(batch => 50, concurrency => 4),                   0,   '--once, all is delivered: 0');
+is(scalar($dispatch->receipts('/once')),                  500, '... and all is there when it ends');
+is($dispatch->sql('SELECT count(*) FROM dispatch.queue'), 0,   '... and recorded');
 create('/gone?status=410', 1);
 is(once(), 0, '--once, a receiver that is gone: 0');
 create('/failed?status=503', 1);
-create('/fine', 1);
+create('/fine',              1);
 is(once(), 1, '--once, a request failed and waits: 1');
-is(join(' ', scalar($dispatch->receipts('/failed')), scalar($dispatch->receipts('/fine'))), '1 1', '... it was sent once, and the other one too');
-is($dispatch->sql(q{SELECT attempts, leased FROM dispatch.callbacks WHERE state = 'PENDING'}), '1|f', '... and recorded');
+is(join(' ', scalar($dispatch->receipts('/failed')), scalar($dispatch->receipts('/fine'))),
+    '1 1', '... it was sent once, and the other one too');
+is($dispatch->sql(q{SELECT attempts, leased FROM dispatch.callbacks WHERE state = 'PENDING'}),
+    '1|f', '... and recorded');
 $dispatch->sql(q{UPDATE dispatch.queue SET next_at = now() + '1 hour'});
-is(once(), 0, '--once, what waits is not due: 0');
+is(once(),                                 0, '--once, what waits is not due: 0');
 is(scalar($dispatch->receipts('/failed')), 1, '... and it was not sent');
 
 # Trouble.
@@ -105,11 +120,11 @@ is(once(dbname => $dispatch->node->connstr . ' user=stranger'), 1, '--once, no r
 
 # Usage.
 my %wrong = (
-	'an option that does not exist' => { nonsense => 1 },
-	'a lease that is not longer than the timeout' => { timeout => 5, lease => 5 },
-	'a number that is none' => { batch => '1x' },
-	'a network that is none' => { network => '127.0.0.0/33' },
-	'a connection string that is none' => { dbname => 'host=' . q{'} });
+    'an option that does not exist'               => { nonsense => 1 },
+    'a lease that is not longer than the timeout' => { timeout  => 5, lease => 5 },
+    'a number that is none'                       => { batch    => '1x' },
+    'a network that is none'                      => { network  => '127.0.0.0/33' },
+    'a connection string that is none'            => { dbname   => 'host=' . q{'} });
 is(once(%{ $wrong{$_} }), 2, "$_: 2") for sort keys %wrong;
 $dispatch->{keys} = '/nonexistent';
 is(once(), 2, 'signing keys that cannot be read: 2');
