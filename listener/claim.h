@@ -21,7 +21,8 @@ typedef struct Claims Claims;
  */
 #define CLAIM_SQL                                                                                  \
 	"SELECT c.callback_id, c.attempt, c.method, c.url,"                                            \
-	" (SELECT string_agg((h.value->>'key') || CASE h.value->>'value' WHEN '' THEN ';'"             \
+	" (SELECT string_agg((h.value->>'key')"                                                        \
+	"  || CASE btrim(h.value->>'value', E' \\t') WHEN '' THEN ';'"                                 \
 	"  ELSE ': ' || (h.value->>'value') END, E'\\n')"                                              \
 	"  FROM jsonb_array_elements(c.headers) AS h),"                                                \
 	" c.body, c.confirm"                                                                           \

@@ -37,7 +37,8 @@ struct Outcomes
 	Text arguments[FINISH_PARAMETERS];
 };
 
-static void append_arguments(Outcomes *outcomes, const Outcome *outcome);
+static void append_arguments(Outcomes *outcomes, Outcome *outcome, bool unicode);
+static void mask_letters(char *text);
 static void on_finished(void *argument, PGresult *result, const char *sqlstate);
 static void on_refused(Outcomes *outcomes, const char *sqlstate);
 static void forget_sent(Outcomes *outcomes);
@@ -100,7 +101,7 @@ outcomes_finish(Outcomes *outcomes, Session *session, int statement)
 	for (int i = 0; i < FINISH_PARAMETERS; i++)
 		text_array_begin(&outcomes->arguments[i]);
 	for (int i = 0; i < count; i++)
-		append_arguments(outcomes, &outcomes->list[i]);
+		append_arguments(outcomes, &outcomes->list[i], session_stores_unicode(session));
 	for (int i = 0; i < FINISH_PARAMETERS; i++)
 	{
 		text_array_end(&outcomes->arguments[i]);
@@ -127,13 +128,19 @@ outcomes_take_finished(Outcomes *outcomes)
 	return finished;
 }
 
-/* Appends one outcome to each of the array literals. */
+/* Appends one outcome to each of the array literals. What came from the receiver may hold letters
+ * that the database cannot store: they are masked there. */
 static void
-append_arguments(Outcomes *outcomes, const Outcome *outcome)
+append_arguments(Outcomes *outcomes, Outcome *outcome, bool unicode)
 {
 	Text *to = outcomes->arguments;
 	char number[32];
 
+	if (!unicode)
+	{
+		mask_letters(outcome->error);
+		mask_letters(outcome->excerpt);
+	}
 	text_array_add(&to[0], outcome->id);
 	snprintf(number, sizeof(number), "%d", outcome->attempt);
 	text_array_add(&to[1], number);
@@ -147,6 +154,24 @@ append_arguments(Outcomes *outcomes, const Outcome *outcome)
 			 (long long) (outcome->duration % SECOND));
 	text_array_add(&to[5], number);
 	text_array_add_quoted(&to[6], outcome->excerpt[0] != '\0' ? outcome->excerpt : NULL);
+}
+
+/* Replaces each letter that is not ASCII by a question mark. */
+static void
+mask_letters(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from != '\0'; from++)
+	{
+		unsigned char byte = (unsigned char) *from;
+
+		if (byte < 0x80)
+			*to++ = *from;
+		else if (byte >= 0xc0)
+			*to++ = '?';
+	}
+	*to = '\0';
 }
 
 /* The call has ended: forget what the database has taken, keep what it has not. */

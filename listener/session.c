@@ -125,6 +125,15 @@ session_idle(const Session *session)
 	return session->state == STATE_IDLE;
 }
 
+/* Says whether the database can store every letter, so that one of them cannot make a call fail. */
+bool
+session_stores_unicode(const Session *session)
+{
+	const char *encoding = PQparameterStatus(session->connection, "server_encoding");
+
+	return encoding != NULL && strcmp(encoding, "UTF8") == 0;
+}
+
 /* Says whether a statement runs. */
 bool
 session_busy(const Session *session)

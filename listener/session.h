@@ -42,6 +42,7 @@ extern void session_free(Session *session);
 extern Microseconds session_tick(Session *session, Microseconds now);
 extern bool session_idle(const Session *session);
 extern bool session_busy(const Session *session);
+extern bool session_stores_unicode(const Session *session);
 extern void session_run(Session *session, int statement, const char *const *values,
 						SessionDone done, void *argument);
 extern bool session_take_notified(Session *session);

@@ -488,7 +488,10 @@ describe_error(const Transfer *transfer, CURLcode code, char *text, size_t room)
 				 (double) transfer->all->plan.timeout / SECOND, step_of(transfer));
 	else if (transfer->refused[0] != '\0' && !transfer->connecting)
 		snprintf(words, sizeof(words), "address %s is not allowed", transfer->refused);
-	else if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
+	else if (code == CURLE_UNSUPPORTED_PROTOCOL)
+		/* the database takes URLs of http and https only, so it is what came back */
+		snprintf(words, sizeof(words), "the answer is not HTTP");
+	else if (code == CURLE_URL_MALFORMAT)
 		snprintf(words, sizeof(words), "the URL cannot be used: %s", curl_easy_strerror(code));
 	else if (code == CURLE_COULDNT_RESOLVE_HOST)
 		snprintf(words, sizeof(words), "could not resolve the host name");

@@ -38,7 +38,7 @@ static const char *const reserved_headers[] = {
 	"upgrade", "expect",         "proxy-",       "webhook-"
 };
 
-static void error_callback(const char *detail) pg_attribute_noreturn();
+pg_noreturn static void error_callback(const char *detail);
 
 static void
 error_callback(const char *detail)

@@ -21,6 +21,10 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+#ifndef pg_noreturn
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* Before 14 a hash table with keys that are strings is what no flag asks for. */
 #include "utils/hsearch.h"
 #ifndef HASH_STRINGS

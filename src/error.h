@@ -10,15 +10,16 @@
 #include "utils/palloc.h"
 #include "utils/uuid.h"
 
+#include "compat.h"
+
 extern const char *dispatch_cut(const char *text);
 extern const char *dispatch_cut_at(const char *text, int characters);
 extern char *dispatch_uuid_text(const pg_uuid_t *id);
 
-extern void dispatch_error_null(const char *argument) pg_attribute_noreturn();
-extern void dispatch_error_malformed_detail(const char *what, const char *detail)
-	pg_attribute_noreturn();
-extern void dispatch_error_no_type(const char *name) pg_attribute_noreturn();
-extern void dispatch_error_no_dispatch(const pg_uuid_t *id) pg_attribute_noreturn();
+pg_noreturn extern void dispatch_error_null(const char *argument);
+pg_noreturn extern void dispatch_error_malformed_detail(const char *what, const char *detail);
+pg_noreturn extern void dispatch_error_no_type(const char *name);
+pg_noreturn extern void dispatch_error_no_dispatch(const pg_uuid_t *id);
 extern bool dispatch_caught_duplicate(const char *constraint, MemoryContext context,
 									  const char **detail);
 extern void dispatch_check_length(const char *argument, const char *text, int min, int max);
