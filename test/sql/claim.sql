@@ -127,7 +127,7 @@ SELECT pg_temp.queue(11) AS last \gset
 SELECT pg_temp.claim();
 SELECT count(*) FROM held AS h, LATERAL dispatch.finish_callbacks(ARRAY[h.callback_id], ARRAY[h.attempt], ARRAY[(ARRAY[200, 204, 299, 410, 300, 404, 408, 429, 500, 503, NULL])[h.n]],
     ARRAY[CASE WHEN h.n = 11 THEN 'connection refused' END], ARRAY[NULL]::interval[], ARRAY[make_interval(secs => h.n / 100.0)], ARRAY['answer ' || h.n]);
-SELECT sequence - :last, state, attempts, last_status, last_error, extract(epoch FROM last_duration) * 100 = sequence - :last + 11, last_excerpt, leased, last_at IS NOT NULL, next_at IS NOT NULL
+SELECT sequence - :last, state, attempts, last_status, last_error, round((extract(epoch FROM last_duration) * 100)::numeric) = sequence - :last + 11, last_excerpt, leased, last_at IS NOT NULL, next_at IS NOT NULL
   FROM dispatch.callbacks WHERE sequence > :last - 11 AND dispatch_id = :'id' ORDER BY sequence;
 SELECT count(*) FROM dispatch.queue;
 -- What was finished is ignored and reported from then on.

@@ -123,7 +123,9 @@ SET dispatch.regex_timeout = '20ms';
 SELECT pg_temp.search('starts', repeat('a', 100000)) AS soon;
 SET dispatch.regex_timeout = '10s';
 SELECT pg_temp.search('starts', repeat('a', 100000)) AS later_than_the_statement;
+\set VERBOSITY sqlstate
 SET dispatch.regex_timeout = 0;
+\set VERBOSITY default
 \echo :SQLSTATE
 RESET dispatch.regex_timeout;
 RESET statement_timeout;
