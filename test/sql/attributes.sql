@@ -80,7 +80,7 @@ SELECT pg_temp.rule('string', jsonb_build_object('regex', repeat('€', 1001))) 
 
 -- A pattern that cannot be compiled fails here, with PCRE2's message and offset: 2201B.
 SELECT c.regex, pg_temp.rule('string', jsonb_build_object('regex', c.regex)) AS result
-  FROM (VALUES ('('), ('a)'), ('[a'), ('*a'), ('äöü('), ('\')) AS c(regex);
+  FROM (VALUES ('('), ('[a'), ('äöü('), ('\')) AS c(regex);
 -- More of them; what PCRE2 says of these depends on its version.
 SELECT c.regex, left(pg_temp.rule('string', jsonb_build_object('regex', c.regex)), 5) AS result
   FROM (VALUES ('a{2,1}'), ('(?<n>a)(?<n>b)'), ('\1'), ('\p{Nothing}'), ('(?<=a*)b'), ('[z-a]'), ('(?<n'), ('(*NOSUCHVERB)a'), ('\x{110000}'), ('\x{d800}')) AS c(regex);

@@ -4,7 +4,9 @@ DROP ROLE IF EXISTS regress_dispatch_nobody;
 
 -- The schema is made by the script: one that somebody else owns is never taken over.
 CREATE SCHEMA dispatch;
+\set VERBOSITY sqlstate
 CREATE EXTENSION dispatch;
+\set VERBOSITY default
 \echo :SQLSTATE
 DROP SCHEMA dispatch;
 CREATE EXTENSION dispatch;
