@@ -92,6 +92,42 @@ $dispatch->wait_for_receipts(3, '/unheard');
 $dispatch->wait_until_drained;
 is(states('/unheard'), 'DELIVERED|1|3', 'what came meanwhile is delivered');
 
+# The same while outcomes are being recorded: somebody's lock holds that up until the connection is
+# gone. They are not forgotten.
+create('/recording?delay=2000', 3);
+$dispatch->wait_for_receipts(3, '/recording');
+my $locker = Dispatch::Process->start(
+    'locker', "$dispatch->{dir}/locker.log", 'psql', '--no-psqlrc',
+    '--dbname' => $dispatch->node->connstr('postgres') . ' application_name=locker',
+    '--command' => 'BEGIN; SELECT FROM dispatch.queue FOR UPDATE; SELECT pg_sleep(600)');
+
+# Waits until a session of a program waits for something.
+sub wait_for_sessions
+{
+    my ($name, $event) = @_;
+    wait_until(
+        sub {
+            $dispatch->sql(
+                qq{SELECT count(*) FROM pg_stat_activity
+                    WHERE application_name = '$name' AND wait_event_type = '$event'});
+        },
+        sub { $_[0] == 1 },
+        $Dispatch::patience, "$name waits: $event");
+    return;
+}
+wait_for_sessions('locker', 'Timeout');
+wait_for_sessions('dispatch-listener', 'Lock');
+is( $dispatch->sql(
+        q{SELECT count(pg_terminate_backend(pid))
+            FROM pg_stat_activity WHERE application_name IN ('dispatch-listener', 'locker')}
+    ),
+    3,
+    'the connections are terminated while outcomes are being recorded');
+$dispatch->wait_until_drained;
+is(states('/recording'), 'DELIVERED|1|3', 'the outcomes get there');
+is(requests('/recording'), '3 3 3', '... and nothing is sent twice');
+isnt($locker->wait, 0, 'the lock is gone with its session');
+
 # The server crashes under it, with requests on their way and others in its hands.
 create('/crashed?delay=1000', 100);
 $dispatch->wait_for_receipts(32, '/crashed');
