@@ -14,6 +14,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "log.h"
 #include "memory.h"
 
 /* Standard Webhooks asks for 24 to 64 bytes; a shorter key is refused, a longer one is no harm. */
@@ -250,7 +251,6 @@ warn_if_readable_by_others(const char *path, FILE *file)
 	struct stat status;
 
 	if (fstat(fileno(file), &status) == 0 && (status.st_mode & S_IROTH) != 0)
-		fprintf(stderr,
-				"dispatch-listener: warning: signing keys \"%s\" can be read by every user\n",
-				path);
+		log_event(LEVEL_WARNING, "keys_readable", log_text("file", path),
+				  log_text("reason", "every user can read it"));
 }

@@ -42,7 +42,7 @@ typedef struct Transfer
 	char refused[INET6_ADDRSTRLEN]; /* an address that is not allowed, or "" */
 	size_t header_bytes;
 	size_t body_bytes;
-	bool body_cut; /* more than LONGEST_BODY came */
+	bool answered; /* the header of the answer has come, and so its status */
 	char excerpt[EXCERPT_SIZE];
 	size_t excerpt_length;
 	char error[CURL_ERROR_SIZE];
@@ -215,7 +215,7 @@ transfer_init(Transfers *transfers, Transfer *transfer)
 	transfer->refused[0] = '\0';
 	transfer->header_bytes = 0;
 	transfer->body_bytes = 0;
-	transfer->body_cut = false;
+	transfer->answered = false;
 	transfer->excerpt_length = 0;
 	transfer->error[0] = '\0';
 }
@@ -388,9 +388,16 @@ static size_t
 on_header(char *data, size_t size, size_t count, void *argument)
 {
 	Transfer *transfer = argument;
+	long status = 0;
 
 	(void) data;
 	transfer->header_bytes += size * count;
+	if (size * count <= strlen("\r\n"))
+	{
+		/* the end of a header, if not of an interim one (RFC 9110, section 15.2) */
+		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+		transfer->answered = status >= 200;
+	}
 	return transfer->header_bytes > LONGEST_HEADERS ? 0 : size * count;
 }
 
@@ -406,9 +413,7 @@ on_body(char *data, size_t size, size_t count, void *argument)
 	memcpy(transfer->excerpt + transfer->excerpt_length, data, kept);
 	transfer->excerpt_length += kept;
 	transfer->body_bytes += length;
-	if (transfer->body_bytes > LONGEST_BODY)
-		transfer->body_cut = true;
-	return transfer->body_cut ? 0 : length;
+	return transfer->body_bytes > LONGEST_BODY ? 0 : length;
 }
 
 /* Ends every request that has ended. */
@@ -460,8 +465,8 @@ describe_outcome(const Transfer *transfer, CURLcode code, Outcome *outcome)
 	outcome->attempt = transfer->delivery->attempt;
 	outcome->duration = clock_now() - transfer->started;
 	outcome->error[0] = '\0';
-	/* Too long an answer was cut by ourselves, with all of its header read. */
-	if (code == CURLE_OK || transfer->body_cut)
+	/* What becomes of the answer's body does not matter: the header says what it is. */
+	if (code == CURLE_OK || transfer->answered)
 		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	else
 		describe_error(transfer, code, outcome->error, sizeof(outcome->error));

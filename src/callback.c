@@ -29,8 +29,11 @@
 /* What a token consists of (RFC 9110, section 5.6.2). */
 #define TOKEN ALPHA DIGIT "!#$%&'*+-.^_`|~"
 
-/* What a host that is no IP literal consists of (RFC 3986, section 3.2.2). */
-#define HOST ALPHA DIGIT "-._~%!$&'()*+,;="
+/*
+ * What a host that is no IP literal consists of: less than RFC 3986 (section
+ * 3.2.2) allows, so that no name can be written in two ways.
+ */
+#define HOST ALPHA DIGIT "-._"
 
 /* Headers that are the listener's to set. A name that ends in - is a prefix. */
 static const char *const reserved_headers[] = {
@@ -82,7 +85,8 @@ ipv6_end(const char *bracket, const char *end)
 }
 
 /*
- * The host of an authority, in lower case; a port is checked and left out.
+ * The host of an authority, in lower case and without a last dot; a port is
+ * checked and left out.
  */
 static char *
 parse_authority(const char *authority, size_t length)
@@ -97,13 +101,15 @@ parse_authority(const char *authority, size_t length)
 		host_end = ipv6_end(authority, end);
 	else
 		host_end = authority + strspn(authority, HOST);
-	if (host_end == authority)
+	if (host_end == authority || *authority == '.')
 		error_callback("Its \"url\" has no host.");
 	if (host_end < end && *host_end != ':')
 		error_callback("The host of its \"url\" holds a character that a host cannot have.");
 	if (host_end < end)
 		check_port(host_end, end);
 	host = pnstrdup(authority, host_end - authority);
+	if (host_end[-1] == '.')
+		host[host_end - authority - 1] = '\0';
 	for (char *letter = host; *letter != '\0'; letter++)
 		*letter = pg_tolower((unsigned char) *letter);
 	return host;

@@ -146,6 +146,8 @@ my %answers = (
     binary   => "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n\0\xff\xfe\0ab\xc3\xe2",
     lorry    => "HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n" . "\xf0\x9f\x9a\x9a" x 150,
     continue => "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    short    => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc",
+    gone     => "HTTP/1.1 410 Gone\r\nTransfer-Encoding: chunked\r\n\r\nnonsense",
     early    => "HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
     retry    => "HTTP/1.1 503 Busy\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n",
     header   => "HTTP/1.1 200 OK\r\n" . "X-Header: 1234567890\r\n" x 10000 . "\r\n",
@@ -180,6 +182,8 @@ like(excerpt($ids{binary}), qr/ab/, '... of which the readable part is kept');
 is(outcome($ids{lorry}), 'DELIVERED|1|200|', 'an answer of letters that take four bytes');
 like(excerpt($ids{lorry}), qr/^(\xf0\x9f\x9a\x9a)+$/, '... is not cut within one');
 is(outcome($ids{continue}), 'DELIVERED|1|200|', 'an answer that follows 100');
+is(outcome($ids{short}), 'DELIVERED|1|200|', 'an answer whose body breaks off');
+is(outcome($ids{gone}),     'DEAD|1|410|',      '... and one whose body is nonsense');
 is(outcome($ids{early}),    'DELIVERED|1|204|', 'an answer that follows 103');
 is(outcome($ids{retry}),    'DEAD|2|503|',      'a Retry-After that says nothing');
 is( outcome($ids{header}),
