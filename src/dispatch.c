@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "outbox.h"
 #include "pattern.h"
+#include "signal.h"
 #include "type_cache.h"
 
 DISPATCH_MODULE_MAGIC;
@@ -51,5 +52,6 @@ void
 _PG_init(void)
 {
 	define_settings();
+	dispatch_signal_init();
 	dispatch_type_cache_init();
 }
