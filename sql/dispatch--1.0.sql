@@ -78,6 +78,9 @@ CREATE TABLE dispatch.dispatches (
 -- The status is left out of the index, so that a change of status stays HOT.
 CREATE INDEX dispatches_open_idx ON dispatch.dispatches (type_id, id) WHERE closed_at IS NULL;
 
+CREATE INDEX dispatches_closed_idx ON dispatch.dispatches (closed_at) WHERE closed_at IS NOT NULL;
+
+COMMENT ON INDEX dispatch.dispatches_closed_idx IS 'what can be purged, oldest first';
 COMMENT ON INDEX dispatch.dispatches_open_idx IS 'the dispatches of a type that are open';
 COMMENT ON TABLE dispatch.dispatches IS 'dispatches: one row each; rows written by any way are validated';
 COMMENT ON COLUMN dispatch.dispatches.version IS 'counts the changes, from 1';
@@ -132,6 +135,7 @@ CREATE TABLE dispatch.queue (
     dispatch_id uuid        NOT NULL,
     sequence    bigint      NOT NULL,
     next_at     timestamptz NOT NULL,
+    origin      integer     NOT NULL,
     attempt     integer     NOT NULL DEFAULT 0,
     unused      integer     NOT NULL DEFAULT 0,
     leased      boolean     NOT NULL DEFAULT false,
@@ -139,11 +143,12 @@ CREATE TABLE dispatch.queue (
     CONSTRAINT queue_pkey PRIMARY KEY (callback_id)
 ) WITH (fillfactor = 70);
 
-CREATE INDEX queue_next_at_idx ON dispatch.queue (next_at);
+CREATE INDEX queue_due_idx ON dispatch.queue (origin, next_at);
 
-COMMENT ON INDEX dispatch.queue_next_at_idx IS 'what is due';
+COMMENT ON INDEX dispatch.queue_due_idx IS 'what is due';
 COMMENT ON TABLE dispatch.queue IS 'callbacks that are still to be sent; a row goes when its callback ends';
 COMMENT ON COLUMN dispatch.queue.next_at IS 'when it falls due: the next attempt, or the end of the lease';
+COMMENT ON COLUMN dispatch.queue.origin IS 'hash of the cluster and database that queued it: a restored copy does not send';
 COMMENT ON COLUMN dispatch.queue.attempt IS 'how many times it was claimed; what is claimed is known by it';
 COMMENT ON COLUMN dispatch.queue.unused IS 'how many claims were given back unused';
 COMMENT ON COLUMN dispatch.queue.leased IS 'whether a listener has it';
@@ -168,6 +173,25 @@ COMMENT ON COLUMN dispatch.attempts.tries IS 'attempts used up so far, this one 
 COMMENT ON COLUMN dispatch.attempts.status IS 'HTTP status of the answer; NULL when there was none';
 COMMENT ON COLUMN dispatch.attempts.state IS 'DELIVERED or DEAD when this attempt ended the callback';
 
+CREATE TABLE dispatch.requests (
+    caller      text        COLLATE "C" NOT NULL,
+    operation   text        COLLATE "C" NOT NULL,
+    request_id  text        COLLATE "C" NOT NULL,
+    dispatch_id uuid        NOT NULL,
+    version     bigint      NOT NULL,
+    digest      bigint      NOT NULL,
+    at          timestamptz NOT NULL,
+    CONSTRAINT requests_pkey PRIMARY KEY (caller, operation, request_id)
+);
+
+CREATE INDEX requests_dispatch_idx ON dispatch.requests (dispatch_id);
+
+COMMENT ON INDEX dispatch.requests_dispatch_idx IS 'the requests of a dispatch, which go with it';
+COMMENT ON TABLE dispatch.requests IS 'calls that were made with a request_id, and what they returned';
+COMMENT ON COLUMN dispatch.requests.operation IS 'the type of the event that the call recorded';
+COMMENT ON COLUMN dispatch.requests.version IS 'what the call returned; of a create its dispatch_id is';
+COMMENT ON COLUMN dispatch.requests.digest IS 'hash of the arguments';
+
 -- One statement a table: several calls in one SELECT fail.
 SELECT pg_catalog.pg_extension_config_dump('dispatch.types', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.type_events', '');
@@ -176,6 +200,7 @@ SELECT pg_catalog.pg_extension_config_dump('dispatch.members', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.event_log', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.queue', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.attempts', '');
+SELECT pg_catalog.pg_extension_config_dump('dispatch.requests', '');
 
 --
 -- Views, for reading with plain SQL
@@ -274,6 +299,21 @@ CREATE TRIGGER dispatches_check
     FOR EACH ROW EXECUTE FUNCTION dispatch.check_dispatch();
 
 COMMENT ON TRIGGER dispatches_check ON dispatch.dispatches IS 'validates and seals the row';
+
+-- SECURITY DEFINER: whoever may delete dispatches need have no right on what goes with them.
+CREATE FUNCTION dispatch.dispatches_deleted() RETURNS trigger
+    LANGUAGE c
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_dispatches_deleted';
+
+COMMENT ON FUNCTION dispatch.dispatches_deleted() IS 'removes what belongs to dispatches that were deleted';
+
+CREATE TRIGGER dispatches_deleted
+    AFTER DELETE ON dispatch.dispatches
+    REFERENCING OLD TABLE AS deleted
+    FOR EACH STATEMENT EXECUTE FUNCTION dispatch.dispatches_deleted();
+
+COMMENT ON TRIGGER dispatches_deleted ON dispatch.dispatches IS 'removes what belongs to the dispatches';
 
 CREATE FUNCTION dispatch.type_changed() RETURNS trigger
     LANGUAGE c
@@ -463,13 +503,14 @@ CREATE FUNCTION dispatch.create_dispatch(
     custom_data jsonb DEFAULT '{}',
     callback jsonb DEFAULT NULL,
     event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL,
     extra jsonb DEFAULT NULL)
     RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_create_dispatch';
 
-COMMENT ON FUNCTION dispatch.create_dispatch(uuid, text, text[], text[], jsonb, jsonb, jsonb, jsonb) IS 'creates a dispatch of a type given by id; returns its id';
+COMMENT ON FUNCTION dispatch.create_dispatch(uuid, text, text[], text[], jsonb, jsonb, jsonb, text, jsonb) IS 'creates a dispatch of a type given by id; returns its id';
 
 CREATE FUNCTION dispatch.create_dispatch(
     dispatch_type text,
@@ -479,101 +520,113 @@ CREATE FUNCTION dispatch.create_dispatch(
     custom_data jsonb DEFAULT '{}',
     callback jsonb DEFAULT NULL,
     event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL,
     extra jsonb DEFAULT NULL)
     RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_create_dispatch';
 
-COMMENT ON FUNCTION dispatch.create_dispatch(text, text, text[], text[], jsonb, jsonb, jsonb, jsonb) IS 'creates a dispatch of a type given by name or id; returns its id';
+COMMENT ON FUNCTION dispatch.create_dispatch(text, text, text[], text[], jsonb, jsonb, jsonb, text, jsonb) IS 'creates a dispatch of a type given by name or id; returns its id';
 
-CREATE FUNCTION dispatch.add_job(dispatch_id uuid, job_id text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+CREATE FUNCTION dispatch.add_job(dispatch_id uuid, job_id text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_add_job';
 
-COMMENT ON FUNCTION dispatch.add_job(uuid, text, jsonb, jsonb) IS 'adds a job to a dispatch; returns the new version';
+COMMENT ON FUNCTION dispatch.add_job(uuid, text, jsonb, jsonb, text, bigint) IS 'adds a job to a dispatch; returns the new version';
 
-CREATE FUNCTION dispatch.add_jobs(dispatch_id uuid, jobs text[], callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+CREATE FUNCTION dispatch.add_jobs(dispatch_id uuid, jobs text[], callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_add_jobs';
 
-COMMENT ON FUNCTION dispatch.add_jobs(uuid, text[], jsonb, jsonb) IS 'adds jobs to a dispatch, all or none; returns the new version';
+COMMENT ON FUNCTION dispatch.add_jobs(uuid, text[], jsonb, jsonb, text, bigint) IS 'adds jobs to a dispatch, all or none; returns the new version';
 
-CREATE FUNCTION dispatch.add_participant(dispatch_id uuid, participant_id text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+CREATE FUNCTION dispatch.add_participant(dispatch_id uuid, participant_id text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_add_participant';
 
-COMMENT ON FUNCTION dispatch.add_participant(uuid, text, jsonb, jsonb) IS 'adds a participant to a dispatch; returns the new version';
+COMMENT ON FUNCTION dispatch.add_participant(uuid, text, jsonb, jsonb, text, bigint) IS 'adds a participant to a dispatch; returns the new version';
 
-CREATE FUNCTION dispatch.add_participants(dispatch_id uuid, participants text[], callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+CREATE FUNCTION dispatch.add_participants(dispatch_id uuid, participants text[], callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_add_participants';
 
-COMMENT ON FUNCTION dispatch.add_participants(uuid, text[], jsonb, jsonb) IS 'adds participants to a dispatch, all or none; returns the new version';
+COMMENT ON FUNCTION dispatch.add_participants(uuid, text[], jsonb, jsonb, text, bigint) IS 'adds participants to a dispatch, all or none; returns the new version';
 
-CREATE FUNCTION dispatch.remove_job(dispatch_id uuid, job_id text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+CREATE FUNCTION dispatch.remove_job(dispatch_id uuid, job_id text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_remove_job';
 
-COMMENT ON FUNCTION dispatch.remove_job(uuid, text, jsonb, jsonb) IS 'removes a job from a dispatch; returns the new version';
+COMMENT ON FUNCTION dispatch.remove_job(uuid, text, jsonb, jsonb, text, bigint) IS 'removes a job from a dispatch; returns the new version';
 
-CREATE FUNCTION dispatch.remove_jobs(dispatch_id uuid, jobs text[], callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+CREATE FUNCTION dispatch.remove_jobs(dispatch_id uuid, jobs text[], callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_remove_jobs';
 
-COMMENT ON FUNCTION dispatch.remove_jobs(uuid, text[], jsonb, jsonb) IS 'removes jobs from a dispatch, all or none; returns the new version';
+COMMENT ON FUNCTION dispatch.remove_jobs(uuid, text[], jsonb, jsonb, text, bigint) IS 'removes jobs from a dispatch, all or none; returns the new version';
 
-CREATE FUNCTION dispatch.remove_participant(dispatch_id uuid, participant_id text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+CREATE FUNCTION dispatch.remove_participant(dispatch_id uuid, participant_id text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_remove_participant';
 
-COMMENT ON FUNCTION dispatch.remove_participant(uuid, text, jsonb, jsonb) IS 'removes a participant from a dispatch; returns the new version';
+COMMENT ON FUNCTION dispatch.remove_participant(uuid, text, jsonb, jsonb, text, bigint) IS 'removes a participant from a dispatch; returns the new version';
 
-CREATE FUNCTION dispatch.remove_participants(dispatch_id uuid, participants text[], callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+CREATE FUNCTION dispatch.remove_participants(dispatch_id uuid, participants text[], callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_remove_participants';
 
-COMMENT ON FUNCTION dispatch.remove_participants(uuid, text[], jsonb, jsonb) IS 'removes participants from a dispatch, all or none; returns the new version';
+COMMENT ON FUNCTION dispatch.remove_participants(uuid, text[], jsonb, jsonb, text, bigint) IS 'removes participants from a dispatch, all or none; returns the new version';
 
-CREATE FUNCTION dispatch.update_status(dispatch_id uuid, status text, sub_status text DEFAULT NULL, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+CREATE FUNCTION dispatch.update_status(dispatch_id uuid, status text, sub_status text DEFAULT NULL, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_update_status';
 
-COMMENT ON FUNCTION dispatch.update_status(uuid, text, text, jsonb, jsonb) IS 'moves a dispatch to a status and sets its sub-status; returns the new version';
+COMMENT ON FUNCTION dispatch.update_status(uuid, text, text, jsonb, jsonb, text, bigint) IS 'moves a dispatch to a status and sets its sub-status; returns the new version';
 
-CREATE FUNCTION dispatch.update_sub_status(dispatch_id uuid, sub_status text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+CREATE FUNCTION dispatch.update_sub_status(dispatch_id uuid, sub_status text, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_update_sub_status';
 
-COMMENT ON FUNCTION dispatch.update_sub_status(uuid, text, jsonb, jsonb) IS 'sets the sub-status of a dispatch; returns the new version';
+COMMENT ON FUNCTION dispatch.update_sub_status(uuid, text, jsonb, jsonb, text, bigint) IS 'sets the sub-status of a dispatch; returns the new version';
 
-CREATE FUNCTION dispatch.update_custom_data(dispatch_id uuid, patch jsonb, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL)
+CREATE FUNCTION dispatch.update_custom_data(dispatch_id uuid, patch jsonb, callback jsonb DEFAULT NULL, event_meta jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_update_custom_data';
 
-COMMENT ON FUNCTION dispatch.update_custom_data(uuid, jsonb, jsonb, jsonb) IS 'applies a JSON merge patch (RFC 7396) to the custom data of a dispatch; returns the new version';
+COMMENT ON FUNCTION dispatch.update_custom_data(uuid, jsonb, jsonb, jsonb, text, bigint) IS 'applies a JSON merge patch (RFC 7396) to the custom data of a dispatch; returns the new version';
 
 CREATE FUNCTION dispatch.get_dispatch(dispatch_id uuid) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
@@ -599,10 +652,11 @@ CREATE FUNCTION dispatch.history(
 
 COMMENT ON FUNCTION dispatch.history(uuid) IS 'what happened to a dispatch, oldest first';
 
+-- Runs as the invoker, whose right to execute the operation's function it
+-- checks; only the operation itself runs as the owner, in C.
 CREATE FUNCTION dispatch.request(operation text, params jsonb DEFAULT '{}', body jsonb DEFAULT '{}')
     RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_request';
 
 COMMENT ON FUNCTION dispatch.request(text, jsonb, jsonb) IS 'runs an operation by its documented name, with its documented request body';
@@ -645,6 +699,114 @@ CREATE FUNCTION dispatch.renew_callbacks(callback_ids uuid[], attempts integer[]
     AS 'MODULE_PATHNAME', 'dispatch_renew_callbacks';
 
 COMMENT ON FUNCTION dispatch.renew_callbacks(uuid[], integer[], interval) IS 'extends leases; a lease of 0 gives the callbacks back at once';
+
+CREATE FUNCTION dispatch.adopt() RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_adopt';
+
+COMMENT ON FUNCTION dispatch.adopt() IS 'makes the callbacks of a restored database its own, so that it sends them; returns how many';
+
+--
+-- For administrators
+--
+
+CREATE FUNCTION dispatch.purge(older_than interval, max_rows integer DEFAULT 10000) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_purge';
+
+COMMENT ON FUNCTION dispatch.purge(interval, integer) IS 'removes dispatches in a final status whose last change is older; returns how many';
+
+CREATE FUNCTION dispatch.is_sealed(
+    type_id uuid, type_revision integer, custom_data jsonb, status text, closed_at timestamptz, seal bigint)
+    RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'dispatch_is_sealed';
+
+COMMENT ON FUNCTION dispatch.is_sealed(uuid, integer, jsonb, text, timestamptz, bigint) IS 'whether the seal of a row of dispatches fits the row';
+
+CREATE FUNCTION dispatch.check_integrity(OUT problem text, OUT detail text) RETURNS SETOF record
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT 'dispatch without its type', format('dispatch %s, type %s', d.id, d.type_id)
+  FROM dispatch.dispatches AS d
+ WHERE NOT EXISTS (SELECT FROM dispatch.types AS t WHERE t.id = d.type_id)
+UNION ALL
+SELECT 'dispatch whose seal does not fit', format('dispatch %s', d.id)
+  FROM dispatch.dispatches AS d
+ WHERE NOT dispatch.is_sealed(d.type_id, d.type_revision, d.custom_data, d.status, d.closed_at, d.seal)
+UNION ALL
+SELECT 'dispatch in a status that its type lacks', format('dispatch %s, status %s', d.id, d.status)
+  FROM dispatch.dispatches AS d
+  JOIN dispatch.types AS t ON t.id = d.type_id
+ WHERE NOT (t.lifecycle -> 'transitions' ? d.status OR t.lifecycle -> 'final' ? d.status)
+UNION ALL
+SELECT 'dispatch whose closed_at does not fit its status', format('dispatch %s, status %s', d.id, d.status)
+  FROM dispatch.dispatches AS d
+  JOIN dispatch.types AS t ON t.id = d.type_id
+ WHERE (t.lifecycle -> 'final' ? d.status) <> (d.closed_at IS NOT NULL)
+UNION ALL
+SELECT 'dispatch whose version is not that of its events', format('dispatch %s, version %s, %s events, the last %s', d.id, d.version, COALESCE(e.events, 0), e.last)
+  FROM dispatch.dispatches AS d
+  LEFT JOIN (SELECT e.dispatch_id, count(*) AS events, max(e.sequence) AS last
+               FROM dispatch.event_log AS e
+              GROUP BY e.dispatch_id) AS e ON e.dispatch_id = d.id
+ WHERE (d.version, d.version) IS DISTINCT FROM (e.events, e.last)
+UNION ALL
+SELECT DISTINCT 'member without its dispatch', format('dispatch %s', m.dispatch_id)
+  FROM dispatch.members AS m
+ WHERE NOT EXISTS (SELECT FROM dispatch.dispatches AS d WHERE d.id = m.dispatch_id)
+UNION ALL
+SELECT DISTINCT 'event without its dispatch', format('dispatch %s', e.dispatch_id)
+  FROM dispatch.event_log AS e
+ WHERE NOT EXISTS (SELECT FROM dispatch.dispatches AS d WHERE d.id = e.dispatch_id)
+UNION ALL
+SELECT 'callback without its event', format('callback %s, dispatch %s, event %s', q.callback_id, q.dispatch_id, q.sequence)
+  FROM dispatch.queue AS q
+ WHERE NOT EXISTS (SELECT FROM dispatch.event_log AS e
+                    WHERE e.dispatch_id = q.dispatch_id AND e.sequence = q.sequence AND e.callback_id = q.callback_id)
+UNION ALL
+SELECT 'attempt without its event', format('callback %s, dispatch %s, event %s', a.callback_id, a.dispatch_id, a.sequence)
+  FROM dispatch.attempts AS a
+ WHERE NOT EXISTS (SELECT FROM dispatch.event_log AS e
+                    WHERE e.dispatch_id = a.dispatch_id AND e.sequence = a.sequence AND e.callback_id = a.callback_id)
+UNION ALL
+SELECT 'callback that is neither queued nor ended', format('callback %s, dispatch %s, event %s', c.callback_id, c.dispatch_id, c.sequence)
+  FROM dispatch.callbacks AS c
+ WHERE c.state IS NULL
+UNION ALL
+SELECT 'callback that is queued and ended', format('callback %s', q.callback_id)
+  FROM dispatch.queue AS q
+ WHERE EXISTS (SELECT FROM dispatch.attempts AS a
+                WHERE a.dispatch_id = q.dispatch_id AND a.sequence = q.sequence AND a.state IS NOT NULL)
+UNION ALL
+SELECT 'request without its dispatch', format('caller %s, request %s, dispatch %s', r.caller, r.request_id, r.dispatch_id)
+  FROM dispatch.requests AS r
+ WHERE NOT EXISTS (SELECT FROM dispatch.dispatches AS d WHERE d.id = r.dispatch_id)
+UNION ALL
+SELECT 'type whose revision is not that of its events', format('type %s, revision %s, %s events', t.name, t.revision, COALESCE(e.events, 0))
+  FROM dispatch.types AS t
+  LEFT JOIN (SELECT e.type_id, count(*) AS events
+               FROM dispatch.type_events AS e
+              GROUP BY e.type_id) AS e ON e.type_id = t.id
+ WHERE t.revision + 1 IS DISTINCT FROM e.events
+UNION ALL
+SELECT DISTINCT 'event without its type', format('type %s', e.type_id)
+  FROM dispatch.type_events AS e
+ WHERE NOT EXISTS (SELECT FROM dispatch.types AS t WHERE t.id = e.type_id)
+$$;
+
+COMMENT ON FUNCTION dispatch.check_integrity() IS 'rows that do not belong together; none is the rule';
+
+-- With the caller's own rights: it grants no more than the caller could.
+CREATE FUNCTION dispatch.grant_access(role regrole, access text) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_grant_access';
+
+COMMENT ON FUNCTION dispatch.grant_access(regrole, text) IS 'grants what read, write, admin or listen needs';
 
 -- Nothing for PUBLIC. Types get their rights with their tables and views.
 REVOKE ALL ON SCHEMA dispatch FROM PUBLIC;

@@ -21,6 +21,20 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+#include "catalog/pg_proc.h"
+#include "utils/acl.h"
+
+/* Whether a role may execute a function. */
+static inline bool
+dispatch_may_execute(Oid function, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+	return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))
 #endif

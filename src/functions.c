@@ -104,8 +104,8 @@ required_members(FunctionCallInfo fcinfo, int place, DispatchMemberKind kind,
 }
 
 /*
- * A change of the dispatch that the first argument names; its callback and
- * event_meta are at the given place and the one after it.
+ * A change of the dispatch that the first argument names; its callback,
+ * event_meta, request_id and expected_version are from the given place on.
  */
 static void
 begin_change(FunctionCallInfo fcinfo, int carried, DispatchChange *change)
@@ -114,6 +114,10 @@ begin_change(FunctionCallInfo fcinfo, int carried, DispatchChange *change)
 	change->dispatch_id = *required_id(fcinfo, 0, "dispatch_id");
 	change->carried.callback = optional_document(fcinfo, carried);
 	change->carried.event_meta = optional_document(fcinfo, carried + 1);
+	change->carried.request_id = optional_text(fcinfo, carried + 2);
+	change->carried.has_expected_version = !PG_ARGISNULL(carried + 3);
+	if (change->carried.has_expected_version)
+		change->carried.expected_version = PG_GETARG_INT64(carried + 3);
 }
 
 PG_FUNCTION_INFO_V1(dispatch_create_type);
@@ -263,16 +267,16 @@ Datum
 dispatch_create_dispatch(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
-	DispatchCreation creation;
+	DispatchCreation creation = { .type = required_type(fcinfo) };
 
-	creation.type = required_type(fcinfo);
 	creation.ref = optional_text(fcinfo, 1);
 	required_members(fcinfo, 2, DISPATCH_JOB, &creation.jobs);
 	required_members(fcinfo, 3, DISPATCH_PARTICIPANT, &creation.participants);
 	creation.custom_data = required_document(fcinfo, 4, "custom_data");
 	creation.carried.callback = optional_document(fcinfo, 5);
 	creation.carried.event_meta = optional_document(fcinfo, 6);
-	creation.extra = optional_document(fcinfo, 7);
+	creation.carried.request_id = optional_text(fcinfo, 7);
+	creation.extra = optional_document(fcinfo, 8);
 	*id = dispatch_create(&creation);
 	PG_RETURN_UUID_P(id);
 }

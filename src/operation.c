@@ -19,12 +19,17 @@
 #include "error.h"
 #include "lifecycle.h"
 #include "outbox.h"
+#include "replay.h"
+#include "seal.h"
 #include "statement.h"
 #include "uuid.h"
 
 #define REF_MIN_LENGTH 4
 #define REF_MAX_LENGTH 64
 #define SUB_STATUS_MAX_LENGTH 64
+
+/* The event of a creation. */
+#define CREATED "dispatch.created"
 
 /* Names of get_dispatch()'s own, which a dispatch's extra members cannot have. */
 static const char *const reserved_names[] = {
@@ -64,6 +69,21 @@ dispatch_is_reserved_name(const char *name)
 }
 
 /*
+ * 40001: what another call with the same request_id did cannot be seen.
+ */
+pg_noreturn static void error_moved(void);
+
+static void
+error_moved(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("could not serialize access due to a concurrent call with the same "
+						   "request_id"),
+					errhint("Make the call again.")));
+	pg_unreachable();
+}
+
+/*
  * Checks what every change may carry, and returns its callback, NULL for none.
  */
 static DispatchCallback *
@@ -71,6 +91,7 @@ check_carried(const DispatchCarried *carried)
 {
 	if (carried->event_meta != NULL)
 		dispatch_check_object("event_meta", carried->event_meta);
+	dispatch_check_request_id(carried->request_id);
 	return dispatch_callback_parse(carried->callback);
 }
 
@@ -164,6 +185,90 @@ creation_data(const DispatchCreation *creation, char *status, Jsonb *custom_data
 }
 
 /*
+ * What tells one call of an operation from another: a hash of its arguments.
+ */
+static void
+build_carried(DispatchBuilder *builder, const DispatchCarried *carried)
+{
+	dispatch_build_document(builder, "callback", carried->callback);
+	dispatch_build_document(builder, "eventMeta", carried->event_meta);
+	if (carried->has_expected_version)
+		dispatch_build_integer(builder, "expectedVersion", carried->expected_version);
+}
+
+static int64
+digest_creation(const DispatchCreation *creation)
+{
+	DispatchBuilder builder;
+
+	dispatch_build_begin(&builder);
+	dispatch_build_id(&builder, "type", &creation->type->id);
+	dispatch_build_text(&builder, "ref", creation->ref);
+	dispatch_members_build(&builder, &creation->jobs);
+	dispatch_members_build(&builder, &creation->participants);
+	dispatch_build_document(&builder, "customData", creation->custom_data);
+	dispatch_build_document(&builder, "extra", creation->extra);
+	build_carried(&builder, &creation->carried);
+	return dispatch_digest(dispatch_build_end(&builder));
+}
+
+static int64
+digest_change(const DispatchChange *change)
+{
+	DispatchBuilder builder;
+
+	dispatch_build_begin(&builder);
+	dispatch_build_id(&builder, "dispatch", &change->dispatch_id);
+	dispatch_members_build(&builder, &change->members);
+	dispatch_build_text(&builder, "status", change->status);
+	dispatch_build_text(&builder, "subStatus", change->sub_status);
+	dispatch_build_document(&builder, "patch", change->patch);
+	build_carried(&builder, &change->carried);
+	return dispatch_digest(dispatch_build_end(&builder));
+}
+
+/*
+ * Checks the arguments of a creation; its callback, NULL for none.
+ */
+static DispatchCallback *
+check_creation(DispatchCreation *creation)
+{
+	if (creation->ref != NULL)
+		dispatch_check_length("dispatch_ref", creation->ref, REF_MIN_LENGTH, REF_MAX_LENGTH);
+	dispatch_members_check(&creation->jobs, true);
+	dispatch_members_check(&creation->participants, true);
+	dispatch_check_object("custom data", creation->custom_data);
+	creation->extra = check_extra(creation->extra);
+	return check_carried(&creation->carried);
+}
+
+/*
+ * Writes the rows of a checked creation.
+ */
+static void
+write_creation(const DispatchCreation *creation, const pg_uuid_t *id, TimestampTz at,
+			   const DispatchCallback *callback)
+{
+	DispatchEvent event;
+	Jsonb *custom_data;
+	char *status;
+	bool isnull;
+
+	insert_dispatch(creation, id, at);
+	status = TextDatumGetCString(dispatch_result(0, 1, &isnull));
+	custom_data = DatumGetJsonbPCopy(dispatch_result(0, 2, &isnull));
+	dispatch_members_add(id, 1, at, &creation->jobs, &creation->participants);
+	event.dispatch_id = id;
+	event.sequence = 1;
+	event.at = at;
+	event.type = CREATED;
+	event.data = creation_data(creation, status, custom_data);
+	event.event_meta = creation->carried.event_meta;
+	event.callback = callback;
+	dispatch_record_event(&event);
+}
+
+/*
  * Creates a dispatch; its id. 22023: a malformed argument; 23505: a reference
  * that is used, a member named twice; 23514: custom data that breaks the
  * attributes of the type.
@@ -171,36 +276,26 @@ creation_data(const DispatchCreation *creation, char *status, Jsonb *custom_data
 pg_uuid_t
 dispatch_create(DispatchCreation *creation)
 {
-	DispatchCallback *callback = check_carried(&creation->carried);
-	DispatchEvent event;
+	DispatchCallback *callback = check_creation(creation);
+	DispatchCall call = { .operation = CREATED,
+						  .request_id = creation->carried.request_id,
+						  .version = 1 };
 	TimestampTz at = GetCurrentTimestamp();
-	Jsonb *custom_data;
-	char *status;
-	pg_uuid_t id;
-	bool isnull;
+	bool again = false;
 
-	if (creation->ref != NULL)
-		dispatch_check_length("dispatch_ref", creation->ref, REF_MIN_LENGTH, REF_MAX_LENGTH);
-	dispatch_members_check(&creation->jobs, true);
-	dispatch_members_check(&creation->participants, true);
-	dispatch_check_object("custom data", creation->custom_data);
-	creation->extra = check_extra(creation->extra);
-	dispatch_uuid_make(&id);
+	dispatch_uuid_make(&call.dispatch_id);
 	dispatch_connect();
-	insert_dispatch(creation, &id, at);
-	status = TextDatumGetCString(dispatch_result(0, 1, &isnull));
-	custom_data = DatumGetJsonbPCopy(dispatch_result(0, 2, &isnull));
-	dispatch_members_add(&id, 1, at, &creation->jobs, &creation->participants);
-	event.dispatch_id = &id;
-	event.sequence = 1;
-	event.at = at;
-	event.type = "dispatch.created";
-	event.data = creation_data(creation, status, custom_data);
-	event.event_meta = creation->carried.event_meta;
-	event.callback = callback;
-	dispatch_record_event(&event);
+	if (call.request_id != NULL)
+	{
+		call.digest = digest_creation(creation);
+		again = !dispatch_remember(&call, at);
+		if (again && !dispatch_replay(&call))
+			error_moved();
+	}
+	if (!again)
+		write_creation(creation, &call.dispatch_id, at, callback);
 	SPI_finish();
-	return id;
+	return call.dispatch_id;
 }
 
 /*
@@ -222,18 +317,32 @@ error_not_open(const pg_uuid_t *id)
 }
 
 /*
- * Runs an operation that changes a dispatch; the dispatch's new version. What
- * it raises beside P0002 and 55000 is the operation's.
+ * Whether a call with a request_id was made before: then its version is in
+ * *call. Two of them at once meet at the lock of the dispatch, and the second
+ * looks again behind it.
  */
-int64
-dispatch_change(const DispatchOperation *operation, DispatchChange *change)
+static bool
+was_made_before(DispatchCall *call, const DispatchChange *change)
 {
-	DispatchCallback *callback = check_carried(&change->carried);
+	Datum id = UUIDPGetDatum(&change->dispatch_id);
+
+	call->digest = digest_change(change);
+	if (dispatch_replay(call))
+		return true;
+	(void) dispatch_execute(DISPATCH_LOCK, &id, NULL);
+	return dispatch_replay(call);
+}
+
+/*
+ * Changes the rows by an operation, and records it.
+ */
+static void
+write_change(const DispatchOperation *operation, DispatchChange *change,
+			 const DispatchCallback *callback)
+{
 	DispatchEvent event;
 
-	operation->check(change);
 	change->at = GetCurrentTimestamp();
-	dispatch_connect();
 	dispatch_build_begin(&change->data);
 	if (!operation->apply(change))
 		error_not_open(&change->dispatch_id);
@@ -245,8 +354,52 @@ dispatch_change(const DispatchOperation *operation, DispatchChange *change)
 	event.event_meta = change->carried.event_meta;
 	event.callback = callback;
 	dispatch_record_event(&event);
+}
+
+/*
+ * Runs an operation that changes a dispatch; the dispatch's new version. What
+ * it raises beside P0002, 55000 and 40001 is the operation's.
+ */
+int64
+dispatch_change(const DispatchOperation *operation, DispatchChange *change)
+{
+	DispatchCallback *callback = check_carried(&change->carried);
+	DispatchCall call = { .operation = operation->event,
+						  .request_id = change->carried.request_id,
+						  .dispatch_id = change->dispatch_id };
+
+	operation->check(change);
+	dispatch_connect();
+	if (call.request_id == NULL || !was_made_before(&call, change))
+	{
+		write_change(operation, change, callback);
+		call.version = change->version;
+		if (call.request_id != NULL && !dispatch_remember(&call, change->at))
+		{
+			/* Another dispatch got the id meanwhile: that is an error, said by the look-up. */
+			(void) dispatch_replay(&call);
+			error_moved();
+		}
+	}
 	SPI_finish();
-	return change->version;
+	return call.version;
+}
+
+/*
+ * 40001: the dispatch has another version than was expected.
+ */
+static void
+check_version(const DispatchChange *change)
+{
+	const DispatchCarried *carried = &change->carried;
+	int64 version = change->version - 1;
+
+	if (carried->has_expected_version && carried->expected_version != version)
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("dispatch \"%s\" has version %lld, not %lld",
+							   dispatch_uuid_text(&change->dispatch_id), (long long) version,
+							   (long long) carried->expected_version),
+						errhint("Read the dispatch again, and decide by what it is now.")));
 }
 
 /*
@@ -263,6 +416,7 @@ change_row(DispatchStatement statement, DispatchChange *change, Datum *values, c
 	if (dispatch_execute(statement, values, nulls) == 0)
 		return false;
 	change->version = DatumGetInt64(dispatch_result(0, 1, &isnull));
+	check_version(change);
 	return true;
 }
 

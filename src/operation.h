@@ -18,6 +18,9 @@ typedef struct DispatchCarried
 {
 	const Jsonb *callback;   /* as given; NULL: none */
 	const Jsonb *event_meta; /* NULL: none */
+	char *request_id;        /* NULL: none */
+	bool has_expected_version;
+	int64 expected_version;
 } DispatchCarried;
 
 /* A dispatch that is to be created. */

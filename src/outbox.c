@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
@@ -35,6 +36,18 @@ int dispatch_retry_cap = 6 * 60 * 60 * 1000;
 int dispatch_max_attempts = 15;
 
 /*
+ * What this cluster and database are known by: a short hash. A copy that was
+ * restored from a dump has another, a standby and a physical clone the same.
+ */
+static int32
+origin(void)
+{
+	uint64 hash = GetSystemIdentifier() ^ ((uint64) MyDatabaseId << 32 | MyDatabaseId);
+
+	return (int32) ((hash * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
+}
+
+/*
  * Records an event, and queues its callback where it has one. To be called
  * between SPI_connect() and SPI_finish(), under the lock of the dispatch.
  */
@@ -43,8 +56,8 @@ dispatch_record_event(const DispatchEvent *event)
 {
 	const DispatchCallback *callback = event->callback;
 	pg_uuid_t callback_id;
-	char nulls[] = "            ";
-	Datum values[12];
+	char nulls[] = "             ";
+	Datum values[13];
 
 	values[0] = UUIDPGetDatum(event->dispatch_id);
 	values[1] = Int64GetDatum(event->sequence);
@@ -66,6 +79,7 @@ dispatch_record_event(const DispatchEvent *event)
 	values[9] = CStringGetTextDatum(callback->host);
 	values[10] = CStringGetTextDatum(callback->url);
 	values[11] = JsonbPGetDatum(callback->headers);
+	values[12] = Int32GetDatum(origin());
 	(void) dispatch_execute(DISPATCH_INSERT_EVENT_WITH_CALLBACK, values, nulls);
 }
 
@@ -172,6 +186,24 @@ lease_end(FunctionCallInfo fcinfo, int argument, TimestampTz now)
 	return now + (int64) (days * USECS_PER_DAY);
 }
 
+/*
+ * 55000 while there are callbacks of another database, of which this one is a copy.
+ */
+static void
+check_foreign(Datum own)
+{
+	bool isnull;
+
+	(void) dispatch_execute(DISPATCH_FIND_FOREIGN, &own, NULL);
+	if (DatumGetBool(dispatch_result(0, 1, &isnull)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there are callbacks that another database queued"),
+				 errdetail("This database is a copy, or was upgraded; its origin may still be "
+						   "sending them."),
+				 errhint("If this database is to send them, run SELECT dispatch.adopt().")));
+}
+
 PG_FUNCTION_INFO_V1(dispatch_claim_callbacks);
 
 /*
@@ -181,13 +213,14 @@ PG_FUNCTION_INFO_V1(dispatch_claim_callbacks);
  * Leases up to max_rows (1 to 10,000) callbacks that are due. Each claim is a
  * new attempt, by whose number the outcome is told. Since every commit that
  * queues a callback notifies, whoever listens is told of the next, armed or
- * not. 22023: an argument out of bounds.
+ * not. 22023: an argument out of bounds; 55000: there are callbacks of another
+ * database, see adopt().
  */
 Datum
 dispatch_claim_callbacks(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	Datum values[3];
+	Datum values[4];
 	uint64 claimed;
 
 	if (PG_ARGISNULL(0))
@@ -200,8 +233,10 @@ dispatch_claim_callbacks(PG_FUNCTION_ARGS)
 	values[0] = TimestampTzGetDatum(now);
 	values[1] = PG_GETARG_DATUM(0);
 	values[2] = TimestampTzGetDatum(lease_end(fcinfo, 1, now));
+	values[3] = Int32GetDatum(origin());
 	InitMaterializedSRF(fcinfo, 0);
 	dispatch_connect();
+	check_foreign(values[3]);
 	claimed = dispatch_execute(DISPATCH_CLAIM, values, NULL);
 	for (uint64 row = 0; row < claimed; row++)
 	{
@@ -329,4 +364,23 @@ dispatch_renew_callbacks(PG_FUNCTION_ARGS)
 	renewed = dispatch_execute(DISPATCH_RENEW, values, NULL);
 	SPI_finish();
 	PG_RETURN_INT64((int64) renewed);
+}
+
+PG_FUNCTION_INFO_V1(dispatch_adopt);
+
+/*
+ * adopt() → bigint: makes the callbacks that another database queued this
+ * one's own; how many.
+ */
+Datum
+dispatch_adopt(PG_FUNCTION_ARGS)
+{
+	Datum values[2] = { Int32GetDatum(origin()), TimestampTzGetDatum(GetCurrentTimestamp()) };
+	uint64 adopted;
+
+	(void) fcinfo;
+	dispatch_connect();
+	adopted = dispatch_execute(DISPATCH_ADOPT, values, NULL);
+	SPI_finish();
+	PG_RETURN_INT64((int64) adopted);
 }

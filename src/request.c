@@ -5,19 +5,28 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/jsonb.h"
+#include "utils/syscache.h"
 
 #include "builder.h"
 #include "compat.h"
 #include "custom_data.h"
+#include "decimal.h"
 #include "document.h"
 #include "error.h"
 #include "member.h"
 #include "operation.h"
+#include "owner.h"
 #include "read.h"
 #include "type.h"
 #include "type_cache.h"
@@ -44,6 +53,8 @@ typedef struct Request
 	Jsonb *patch;
 	Jsonb *callback;
 	Jsonb *event_meta;
+	char *request_id;
+	Jsonb *expected_version;
 	DispatchBuilder extra;
 	bool has_extra;
 } Request;
@@ -89,6 +100,8 @@ static const Field fields[] = {
 	FIELD("patch", FIELD_DOCUMENT, patch),
 	FIELD("callback", FIELD_DOCUMENT, callback),
 	FIELD("_event_meta", FIELD_DOCUMENT, event_meta),
+	FIELD("requestId", FIELD_TEXT, request_id),
+	FIELD("expectedVersion", FIELD_DOCUMENT, expected_version),
 };
 
 /* What is particular about an operation. */
@@ -99,6 +112,7 @@ static const Field fields[] = {
 typedef struct RequestOperation
 {
 	const char *name;
+	const char *function; /* that does the same, and needs the same right */
 	const char *params;
 	const char *body;
 	int options;
@@ -107,7 +121,8 @@ typedef struct RequestOperation
 
 #define TYPE_PARAMS " dispatchTypeId dispatchTypeName "
 #define DISPATCH_PARAMS " dispatchId dispatchRef "
-#define CHANGE_BODY " callback _event_meta "
+#define CREATE_BODY " callback _event_meta requestId "
+#define CHANGE_BODY CREATE_BODY "expectedVersion "
 
 /*
  * Whether a list of names, between spaces, has a name.
@@ -337,10 +352,9 @@ create_attributes(Request *request, DispatchBuilder *result)
 static void
 create_dispatch(Request *request, DispatchBuilder *result)
 {
-	DispatchCreation creation;
+	DispatchCreation creation = { .type = requested_type(request) };
 	pg_uuid_t id;
 
-	creation.type = requested_type(request);
 	creation.ref = request->dispatch_ref;
 	creation.jobs = request->jobs;
 	creation.participants = request->participants;
@@ -355,10 +369,32 @@ create_dispatch(Request *request, DispatchBuilder *result)
 	creation.extra = request->has_extra ? dispatch_build_end(&request->extra) : NULL;
 	creation.carried.callback = request->callback;
 	creation.carried.event_meta = request->event_meta;
+	creation.carried.request_id = request->request_id;
 	id = dispatch_create(&creation);
 	dispatch_build_id(result, "dispatchId", &id);
 	dispatch_build_text(result, "dispatchRef", request->dispatch_ref);
 	dispatch_build_integer(result, "version", 1);
+}
+
+/*
+ * Reads the version that a dispatch is expected to have; 22023.
+ */
+static void
+read_expected_version(const Request *request, DispatchCarried *carried)
+{
+	DispatchValue value;
+	DispatchDecimal decimal;
+
+	if (request->expected_version == NULL)
+		return;
+	value = dispatch_root(request->expected_version);
+	if (value.kind == DISPATCH_NUMBER)
+		decimal = dispatch_decimal(value.as.number);
+	if (value.kind != DISPATCH_NUMBER ||
+		!dispatch_decimal_whole(&decimal, &carried->expected_version))
+		dispatch_error_malformed("body",
+								 "\"expectedVersion\" must be a whole number, not below 0.");
+	carried->has_expected_version = true;
 }
 
 /*
@@ -377,6 +413,8 @@ run_change(Request *request, const DispatchOperation *operation, const DispatchM
 		change.members = *members;
 	change.carried.callback = request->callback;
 	change.carried.event_meta = request->event_meta;
+	change.carried.request_id = request->request_id;
+	read_expected_version(request, &change.carried);
 	change.dispatch_id = requested_dispatch(request);
 	version = dispatch_change(operation, &change);
 	dispatch_build_id(result, "dispatchId", &change.dispatch_id);
@@ -547,31 +585,36 @@ get_history(Request *request, DispatchBuilder *result)
 }
 
 static const RequestOperation operations[] = {
-	{ "createDispatchType", " ", " name lifecycle additionalAttributes _event_meta ", 0,
-	  create_type },
-	{ "createDispatchAttributes", TYPE_PARAMS, " attributes _event_meta ", 0, create_attributes },
-	{ "getDispatchAttributes", TYPE_PARAMS, " ", 0, get_attributes },
-	{ "getDispatchType", TYPE_PARAMS, " ", 0, get_type },
-	{ "createDispatch", " ",
+	{ "createDispatchType", "create_type", " ", " name lifecycle additionalAttributes _event_meta ",
+	  0, create_type },
+	{ "createDispatchAttributes", "create_attributes", TYPE_PARAMS, " attributes _event_meta ", 0,
+	  create_attributes },
+	{ "getDispatchAttributes", "get_attributes", TYPE_PARAMS, " ", 0, get_attributes },
+	{ "getDispatchType", "get_type", TYPE_PARAMS, " ", 0, get_type },
+	{ "createDispatch", "create_dispatch", " ",
 	  " dispatchRef dispatchTypeName dispatchTypeId jobs participants customData" CHANGE_BODY,
 	  KEEPS_UNKNOWN, create_dispatch },
-	{ "addJob", DISPATCH_PARAMS, " jobId" CHANGE_BODY, 0, add_job },
-	{ "addMultipleJobs", DISPATCH_PARAMS, " jobs" CHANGE_BODY, 0, add_jobs },
-	{ "addParticipant", DISPATCH_PARAMS, " participantId" CHANGE_BODY, 0, add_participant },
-	{ "addMultipleParticipants", DISPATCH_PARAMS, " participants" CHANGE_BODY, 0,
-	  add_participants },
-	{ "updateDispatchStatus", DISPATCH_PARAMS, " status subStatus" CHANGE_BODY, 0, update_status },
-	{ "updateDispatchSubStatus", DISPATCH_PARAMS, " subStatus" CHANGE_BODY, 0, update_sub_status },
-	{ "updateDispatchCustomData", DISPATCH_PARAMS, " patch customData" CHANGE_BODY, 0,
-	  update_custom_data },
-	{ "removeJob", DISPATCH_PARAMS "jobId ", CHANGE_BODY, 0, remove_job },
-	{ "removeMultipleJobs", DISPATCH_PARAMS, " jobs" CHANGE_BODY, 0, remove_jobs },
-	{ "removeParticipant", DISPATCH_PARAMS "participantId ", CHANGE_BODY, 0, remove_participant },
-	{ "removeMultipleParticipants", DISPATCH_PARAMS, " participants" CHANGE_BODY, 0,
-	  remove_participants },
-	{ "getDispatch", DISPATCH_PARAMS, " ", 0, get_dispatch },
-	{ "getDispatchTypes", " ", " ", RETURNS_LIST, get_types },
-	{ "getDispatchHistory", DISPATCH_PARAMS, " ", RETURNS_LIST, get_history },
+	{ "addJob", "add_job", DISPATCH_PARAMS, " jobId" CHANGE_BODY, 0, add_job },
+	{ "addMultipleJobs", "add_jobs", DISPATCH_PARAMS, " jobs" CHANGE_BODY, 0, add_jobs },
+	{ "addParticipant", "add_participant", DISPATCH_PARAMS, " participantId" CHANGE_BODY, 0,
+	  add_participant },
+	{ "addMultipleParticipants", "add_participants", DISPATCH_PARAMS, " participants" CHANGE_BODY,
+	  0, add_participants },
+	{ "updateDispatchStatus", "update_status", DISPATCH_PARAMS, " status subStatus" CHANGE_BODY, 0,
+	  update_status },
+	{ "updateDispatchSubStatus", "update_sub_status", DISPATCH_PARAMS, " subStatus" CHANGE_BODY, 0,
+	  update_sub_status },
+	{ "updateDispatchCustomData", "update_custom_data", DISPATCH_PARAMS,
+	  " patch customData" CHANGE_BODY, 0, update_custom_data },
+	{ "removeJob", "remove_job", DISPATCH_PARAMS "jobId ", CHANGE_BODY, 0, remove_job },
+	{ "removeMultipleJobs", "remove_jobs", DISPATCH_PARAMS, " jobs" CHANGE_BODY, 0, remove_jobs },
+	{ "removeParticipant", "remove_participant", DISPATCH_PARAMS "participantId ", CHANGE_BODY, 0,
+	  remove_participant },
+	{ "removeMultipleParticipants", "remove_participants", DISPATCH_PARAMS,
+	  " participants" CHANGE_BODY, 0, remove_participants },
+	{ "getDispatch", "get_dispatch", DISPATCH_PARAMS, " ", 0, get_dispatch },
+	{ "getDispatchTypes", "list_types", " ", " ", RETURNS_LIST, get_types },
+	{ "getDispatchHistory", "history", DISPATCH_PARAMS, " ", RETURNS_LIST, get_history },
 };
 
 static const RequestOperation *
@@ -604,12 +647,58 @@ argument_document(FunctionCallInfo fcinfo, int place)
 	return dispatch_build_end(&empty);
 }
 
+/*
+ * Requires the caller to have the right to execute a function, in one of its
+ * forms; 42501.
+ */
+static void
+require_right(const char *function)
+{
+	Oid schema = get_namespace_oid("dispatch", false);
+	CatCList *forms = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(function));
+	bool may = false;
+
+	for (int i = 0; i < forms->n_members; i++)
+	{
+		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&forms->members[i]->tuple);
+
+		if (form->pronamespace == schema)
+			may = may || dispatch_may_execute(form->oid, GetUserId());
+	}
+	ReleaseSysCacheList(forms);
+	if (!may)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, function);
+}
+
+/*
+ * Runs an operation as the owner, and writes what it returns as "data".
+ */
+static void
+run_operation(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+{
+	DispatchUser user;
+
+	require_right(operation->function);
+	user = dispatch_become_owner();
+	if (operation->options & RETURNS_LIST)
+		dispatch_build_begin_array(result, "data");
+	else
+		dispatch_build_begin_object(result, "data");
+	operation->run(request, result);
+	if (operation->options & RETURNS_LIST)
+		dispatch_build_end_array(result);
+	else
+		dispatch_build_end_object(result);
+	dispatch_become_caller(&user);
+}
+
 PG_FUNCTION_INFO_V1(dispatch_request);
 
 /*
  * request(operation text, params jsonb, body jsonb) → jsonb: {"error": null,
  * "request": <the body>, "data": <what the operation returns>}. P0002: no such
- * operation; 22023: malformed params or body; the rest is the operation's.
+ * operation; 22023: malformed params or body; 42501: no right to execute the
+ * operation's function; the rest is the operation's.
  */
 Datum
 dispatch_request(PG_FUNCTION_ARGS)
@@ -629,14 +718,6 @@ dispatch_request(PG_FUNCTION_ARGS)
 	dispatch_build_begin(&result);
 	dispatch_build_null(&result, "error");
 	dispatch_build_document(&result, "request", body);
-	if (operation->options & RETURNS_LIST)
-		dispatch_build_begin_array(&result, "data");
-	else
-		dispatch_build_begin_object(&result, "data");
-	operation->run(&request, &result);
-	if (operation->options & RETURNS_LIST)
-		dispatch_build_end_array(&result);
-	else
-		dispatch_build_end_object(&result);
+	run_operation(operation, &request, &result);
 	PG_RETURN_JSONB_P(dispatch_build_end(&result));
 }

@@ -13,9 +13,12 @@
 
 #include "seal.h"
 
+#include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "decimal.h"
@@ -177,4 +180,35 @@ dispatch_seal_status(const char *status, const TimestampTz *closed_at)
 	uint64 hash = mix_string(SEAL_START, status, strlen(status));
 
 	return (int64) mix(hash, closed_at != NULL ? (uint64) *closed_at : 0);
+}
+
+/*
+ * A hash of what any document says.
+ */
+int64
+dispatch_digest(const Jsonb *document)
+{
+	DispatchValue root = dispatch_root(document);
+
+	return (int64) seal_value(&root);
+}
+
+PG_FUNCTION_INFO_V1(dispatch_is_sealed);
+
+/*
+ * is_sealed(type_id uuid, type_revision integer, custom_data jsonb, status
+ * text, closed_at timestamptz, seal bigint) → boolean: false without a seal.
+ */
+Datum
+dispatch_is_sealed(PG_FUNCTION_ARGS)
+{
+	TimestampTz closed_at = PG_ARGISNULL(4) ? 0 : PG_GETARG_TIMESTAMPTZ(4);
+	int64 seal;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3) || PG_ARGISNULL(5))
+		PG_RETURN_BOOL(false);
+	seal = dispatch_seal(PG_GETARG_UUID_P(0), PG_GETARG_INT32(1), PG_GETARG_JSONB_P(2));
+	seal ^= dispatch_seal_status(text_to_cstring(PG_GETARG_TEXT_PP(3)),
+								 PG_ARGISNULL(4) ? NULL : &closed_at);
+	PG_RETURN_BOOL(seal == PG_GETARG_INT64(5));
 }

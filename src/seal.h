@@ -12,6 +12,7 @@
 #include "utils/uuid.h"
 
 extern int64 dispatch_seal(const pg_uuid_t *type_id, int32 revision, const Jsonb *custom_data);
+extern int64 dispatch_digest(const Jsonb *document);
 extern int64 dispatch_seal_status(const char *status, const TimestampTz *closed_at);
 
 #endif

@@ -16,7 +16,7 @@
 
 #include "compat.h"
 
-#define MAX_ARGUMENTS 12
+#define MAX_ARGUMENTS 13
 
 typedef struct StatementText
 {
@@ -32,16 +32,16 @@ typedef struct StatementText
 #define EVENT_COLUMNS "e.sequence, e.type, e.data, e.event_meta, e.caller, e.at"
 
 static const StatementText statements[DISPATCH_STATEMENTS] = {
-	/* Types. The loads may run under any search_path. */
+	/* Types. */
 	[DISPATCH_LOAD_TYPE_BY_ID] = { SPI_OK_SELECT,
 		"SELECT " TYPE_COLUMNS
 		"  FROM dispatch.types AS t"
-		" WHERE t.id OPERATOR(pg_catalog.=) $1",
+		" WHERE t.id = $1",
 		{ UUIDOID } },
 	[DISPATCH_LOAD_TYPE_BY_NAME] = { SPI_OK_SELECT,
 		"SELECT " TYPE_COLUMNS
 		"  FROM dispatch.types AS t"
-		" WHERE t.name OPERATOR(pg_catalog.=) $1",
+		" WHERE t.name = $1",
 		{ TEXTOID } },
 	[DISPATCH_LIST_TYPES] = { SPI_OK_SELECT,
 		"SELECT t.id, t.name, t.revision, t.additional_attributes, t.lifecycle,"
@@ -121,6 +121,12 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"   AND d.closed_at IS NULL"
 		" RETURNING d.version, d.custom_data",
 		{ UUIDOID, TIMESTAMPTZOID, JSONBOID } },
+	[DISPATCH_LOCK] = { SPI_OK_SELECT,
+		"SELECT d.id"
+		"  FROM dispatch.dispatches AS d"
+		" WHERE d.id = $1"
+		"   FOR NO KEY UPDATE",
+		{ UUIDOID } },
 	[DISPATCH_FIND_STATUS] = { SPI_OK_SELECT,
 		"SELECT d.status"
 		"  FROM dispatch.dispatches AS d"
@@ -179,13 +185,40 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"       (dispatch_id, sequence, at, type, caller, data, event_meta, callback_id,"
 		"        callback_method, callback_host, callback_url, callback_headers)"
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12))"
-		"INSERT INTO dispatch.queue (callback_id, dispatch_id, sequence, next_at, host)"
-		"VALUES ($8, $1, $2, $3, $10)",
+		"INSERT INTO dispatch.queue (callback_id, dispatch_id, sequence, next_at, host, origin)"
+		"VALUES ($8, $1, $2, $3, $10, $13)",
 		{ UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID, UUIDOID, TEXTOID,
-		  TEXTOID, TEXTOID, JSONBOID  } },
+		  TEXTOID, TEXTOID, JSONBOID, INT4OID } },
+
+	/* Calls that are made again. */
+	[DISPATCH_FIND_REQUEST] = { SPI_OK_SELECT,
+		"SELECT r.dispatch_id, r.version, r.digest"
+		"  FROM dispatch.requests AS r"
+		" WHERE r.caller = $1"
+		"   AND r.operation = $2"
+		"   AND r.request_id = $3",
+		{ TEXTOID, TEXTOID, TEXTOID } },
+	[DISPATCH_INSERT_REQUEST] = { SPI_OK_INSERT,
+		"INSERT INTO dispatch.requests"
+		"       (caller, operation, request_id, dispatch_id, version, digest, at)"
+		"VALUES ($1, $2, $3, $4, $5, $6, $7)"
+		"    ON CONFLICT ON CONSTRAINT requests_pkey DO NOTHING",
+		{ TEXTOID, TEXTOID, TEXTOID, UUIDOID, INT8OID, INT8OID, TIMESTAMPTZOID } },
+
+	/* A copy that was restored does not send what its origin queued. */
+	[DISPATCH_FIND_FOREIGN] = { SPI_OK_SELECT,
+		"SELECT EXISTS (SELECT FROM dispatch.queue AS q WHERE q.origin < $1)"
+		"    OR EXISTS (SELECT FROM dispatch.queue AS q WHERE q.origin > $1)",
+		{ INT4OID } },
+	[DISPATCH_ADOPT] = { SPI_OK_UPDATE,
+		"UPDATE dispatch.queue AS q"
+		"   SET origin = $1, leased = false,"
+		"       next_at = CASE WHEN q.leased THEN $2 ELSE q.next_at END"
+		" WHERE q.origin <> $1",
+		{ INT4OID, TIMESTAMPTZOID } },
 
 	/*
-	 * What is due, by the index on next_at. The array keeps the planner from
+	 * What is due, by the index on origin and next_at. The array keeps the planner from
 	 * joining with the whole queue.
 	 */
 	[DISPATCH_CLAIM] = { SPI_OK_SELECT,
@@ -195,7 +228,8 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE q.callback_id = ANY (ARRAY("
 		"       SELECT due.callback_id"
 		"         FROM dispatch.queue AS due"
-		"        WHERE due.next_at <= $1"
+		"        WHERE due.origin = $4"
+		"          AND due.next_at <= $1"
 		"        ORDER BY due.next_at"
 		"        LIMIT $2"
 		"          FOR UPDATE SKIP LOCKED))"
@@ -215,7 +249,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"        WHERE r.id = c.dispatch_id"
 		"        LIMIT 1) AS d ON true"
 		" ORDER BY c.callback_id",
-		{ TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID } },
+		{ TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID, INT4OID } },
 	/*
 	 * An outcome counts for the attempt that holds the lease. 2xx delivers, 410
 	 * and the last try end it, the rest waits: as long as Retry-After says, else
@@ -281,6 +315,57 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"   AND q.attempt = a.attempt"
 		"   AND q.leased",
 		{ UUIDARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
+
+	/*
+	 * Dispatches that are removed, and what goes with them. What is not
+	 * delivered keeps its dispatch: a dead callback may be sent again.
+	 */
+	[DISPATCH_PURGE] = { SPI_OK_DELETE,
+		"DELETE FROM dispatch.dispatches AS d"
+		" WHERE d.id = ANY (ARRAY("
+		"       SELECT o.id"
+		"         FROM dispatch.dispatches AS o"
+		"        WHERE o.closed_at < $1"
+		"          AND NOT EXISTS ("
+		"              SELECT FROM dispatch.event_log AS e"
+		"               WHERE e.dispatch_id = o.id"
+		"                 AND e.callback_id IS NOT NULL"
+		"                 AND NOT EXISTS ("
+		"                     SELECT FROM dispatch.attempts AS a"
+		"                      WHERE a.dispatch_id = e.dispatch_id"
+		"                        AND a.sequence = e.sequence"
+		"                        AND a.state <> 'DEAD'))"
+		"        ORDER BY o.closed_at"
+		"        LIMIT $2"
+		"          FOR UPDATE SKIP LOCKED))",
+		{ TIMESTAMPTZOID, INT4OID } },
+	[DISPATCH_DELETE_MEMBERS_OF] = { SPI_OK_DELETE,
+		"DELETE FROM dispatch.members AS m WHERE m.dispatch_id = ANY ($1)",
+		{ UUIDARRAYOID } },
+	[DISPATCH_DELETE_EVENTS_OF] = { SPI_OK_DELETE,
+		"WITH gone AS ("
+		"DELETE FROM dispatch.event_log AS e"
+		" WHERE e.dispatch_id = ANY ($1)"
+		" RETURNING e.callback_id)"
+		"DELETE FROM dispatch.queue AS q"
+		" WHERE q.callback_id = ANY (ARRAY("
+		"       SELECT g.callback_id FROM gone AS g WHERE g.callback_id IS NOT NULL))",
+		{ UUIDARRAYOID } },
+	[DISPATCH_DELETE_ATTEMPTS_OF] = { SPI_OK_DELETE,
+		"DELETE FROM dispatch.attempts AS a WHERE a.dispatch_id = ANY ($1)",
+		{ UUIDARRAYOID } },
+	[DISPATCH_DELETE_REQUESTS_OF] = { SPI_OK_DELETE,
+		"DELETE FROM dispatch.requests AS r WHERE r.dispatch_id = ANY ($1)",
+		{ UUIDARRAYOID } },
+
+	/* Functions by their names, as GRANT takes them. */
+	[DISPATCH_FIND_FUNCTIONS] = { SPI_OK_SELECT,
+		"SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::text, ', ')"
+		"  FROM pg_catalog.pg_proc AS p"
+		"  JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace"
+		" WHERE n.nspname = 'dispatch'"
+		"   AND p.proname = ANY ($1)",
+		{ TEXTARRAYOID } },
 };
 /* clang-format on */
 

@@ -15,21 +15,17 @@
 #include "type_cache.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "commands/trigger.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "compat.h"
 #include "error.h"
+#include "owner.h"
 #include "statement.h"
 #include "uuid.h"
 
@@ -244,26 +240,6 @@ compile_row(MemoryContext parent)
 }
 
 /*
- * The owner of dispatch.types, whose oid is noted for note_invalidation().
- */
-static Oid
-find_types(void)
-{
-	Oid namespace = get_namespace_oid("dispatch", false);
-	HeapTuple tuple;
-	Oid owner;
-
-	types_relid = get_relname_relid("types", namespace);
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(types_relid));
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("relation \"dispatch.types\" does not exist")));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-/*
  * Reads a type with the rights of the tables' owner, since validation runs
  * with the caller's. NULL when there is none. An error restores the user with
  * its transaction.
@@ -273,19 +249,15 @@ read_type(DispatchStatement statement, Datum key, Snapshot snapshot)
 {
 	MemoryContext parent = CurrentMemoryContext;
 	CachedType *cached = NULL;
-	Oid owner = find_types();
-	Oid user;
-	int security;
+	DispatchUser user = dispatch_become_owner();
 
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(owner,
-						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	types_relid = dispatch_types_relid();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (dispatch_query_snapshot(statement, &key, snapshot) > 0)
 		cached = compile_row(parent);
 	SPI_finish();
-	SetUserIdAndSecContext(user, security);
+	dispatch_become_caller(&user);
 	return cached;
 }
 

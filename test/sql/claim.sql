@@ -53,7 +53,7 @@ $$;
 --
 SELECT * FROM dispatch.claim_callbacks();
 SELECT dispatch.create_dispatch('plain', 'BODY', '{j2,j1}', '{p1}', '{}', '{"url": "https://example.com/created?token=t", "headers": [{"key": "X-Key", "value": "v"}]}',
-                                '{"source": "app", "n": 1.0}', '{"tenant": "acme", "list": [1, null]}') AS body_id \gset
+                                '{"source": "app", "n": 1.0}', extra => '{"tenant": "acme", "list": [1, null]}') AS body_id \gset
 SELECT dispatch.add_jobs(:'body_id', '{j3,j4}', '{"url": "http://example.com/", "method": "PUT"}');
 SELECT dispatch.add_job(:'body_id', 'j5', '{"url": "http://example.com/"}', '{}');
 SELECT dispatch.add_participant(:'body_id', 'p2', '{"url": "http://example.com/"}');

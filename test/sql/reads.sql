@@ -90,7 +90,7 @@ SELECT count(*) FROM dispatch.history(dispatch.dispatch_id('ROUTE-17'));
 CREATE ROLE regress_dispatch_app;
 CREATE ROLE regress_dispatch_reader;
 GRANT USAGE ON SCHEMA dispatch TO regress_dispatch_app, regress_dispatch_reader;
-GRANT EXECUTE ON FUNCTION dispatch.add_job(uuid, text, jsonb, jsonb), dispatch.dispatch_id(text), dispatch.history(uuid) TO regress_dispatch_app;
+GRANT EXECUTE ON FUNCTION dispatch.add_job(uuid, text, jsonb, jsonb, text, bigint), dispatch.dispatch_id(text), dispatch.history(uuid) TO regress_dispatch_app;
 SET ROLE regress_dispatch_app;
 SELECT dispatch.add_job(dispatch.dispatch_id('ROUTE-17'), 'j9', event_meta => '{"n": 2, "nested": {"a": null}}');
 SELECT sequence, type, event_meta, CASE caller WHEN session_user::text THEN 'who began the session' ELSE caller END AS caller
