@@ -109,20 +109,22 @@ static const Field fields[] = {
 #define RETURNS_LIST 2  /* the data is an array */
 
 /* An operation: the names that its params and its body may have, between spaces. */
-typedef struct RequestOperation
+typedef struct RequestOperation RequestOperation;
+
+struct RequestOperation
 {
 	const char *name;
 	const char *function; /* that does the same, and needs the same right */
 	const char *params;
 	const char *body;
 	int options;
-	void (*run)(Request *request, DispatchBuilder *result);
-} RequestOperation;
+	void (*run)(const RequestOperation *operation, Request *request, DispatchBuilder *result);
+	const DispatchOperation *change; /* that it runs; NULL: none */
+};
 
 #define TYPE_PARAMS " dispatchTypeId dispatchTypeName "
 #define DISPATCH_PARAMS " dispatchId dispatchRef "
-#define CREATE_BODY " callback _event_meta requestId "
-#define CHANGE_BODY CREATE_BODY "expectedVersion "
+#define CHANGE_BODY " callback _event_meta requestId expectedVersion "
 
 /*
  * Whether a list of names, between spaces, has a name.
@@ -327,10 +329,11 @@ requested_dispatch(const Request *request)
 }
 
 static void
-create_type(Request *request, DispatchBuilder *result)
+create_type(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
 	pg_uuid_t id;
 
+	(void) operation;
 	require(request->name, "body", "name");
 	id = dispatch_type_create(request->name, request->lifecycle, request->additional_attributes,
 							  request->event_meta);
@@ -338,11 +341,12 @@ create_type(Request *request, DispatchBuilder *result)
 }
 
 static void
-create_attributes(Request *request, DispatchBuilder *result)
+create_attributes(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
 	const DispatchType *type = requested_type(request);
 	int32 created;
 
+	(void) operation;
 	require(request->attributes, "body", "attributes");
 	created = dispatch_type_add_attributes(&type->id, request->attributes, request->event_meta);
 	dispatch_build_id(result, "dispatchTypeId", &type->id);
@@ -350,11 +354,15 @@ create_attributes(Request *request, DispatchBuilder *result)
 }
 
 static void
-create_dispatch(Request *request, DispatchBuilder *result)
+create_dispatch(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
 	DispatchCreation creation = { .type = requested_type(request) };
 	pg_uuid_t id;
 
+	(void) operation;
+	if (request->expected_version != NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("a dispatch that is created has no version to expect")));
 	creation.ref = request->dispatch_ref;
 	creation.jobs = request->jobs;
 	creation.participants = request->participants;
@@ -401,7 +409,7 @@ read_expected_version(const Request *request, DispatchCarried *carried)
  * Runs a change of the dispatch that the request names.
  */
 static void
-run_change(Request *request, const DispatchOperation *operation, const DispatchMembers *members,
+run_change(const RequestOperation *operation, Request *request, const DispatchMembers *members,
 		   DispatchBuilder *result)
 {
 	DispatchChange change = { .status = request->status,
@@ -416,107 +424,66 @@ run_change(Request *request, const DispatchOperation *operation, const DispatchM
 	change.carried.request_id = request->request_id;
 	read_expected_version(request, &change.carried);
 	change.dispatch_id = requested_dispatch(request);
-	version = dispatch_change(operation, &change);
+	version = dispatch_change(operation->change, &change);
 	dispatch_build_id(result, "dispatchId", &change.dispatch_id);
 	dispatch_build_integer(result, "version", version);
 }
 
-static void
-change_job(Request *request, const DispatchOperation *operation, const char *where,
-		   DispatchBuilder *result)
+/*
+ * The part of a request in which an operation has a member.
+ */
+static const char *
+where_is(const RequestOperation *operation, const char *name)
 {
-	require(request->job_id, where, "jobId");
-	dispatch_member_one(&request->jobs, DISPATCH_JOB, request->job_id);
-	run_change(request, operation, &request->jobs, result);
+	return lists(operation->params, name) ? "params" : "body";
 }
 
 static void
-change_jobs(Request *request, const DispatchOperation *operation, DispatchBuilder *result)
+change_job(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+{
+	require(request->job_id, where_is(operation, "jobId"), "jobId");
+	dispatch_member_one(&request->jobs, DISPATCH_JOB, request->job_id);
+	run_change(operation, request, &request->jobs, result);
+}
+
+static void
+change_jobs(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
 	require(request->jobs.ids, "body", "jobs");
-	run_change(request, operation, &request->jobs, result);
+	run_change(operation, request, &request->jobs, result);
 }
 
 static void
-change_participant(Request *request, const DispatchOperation *operation, const char *where,
-				   DispatchBuilder *result)
+change_participant(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
-	require(request->participant_id, where, "participantId");
+	require(request->participant_id, where_is(operation, "participantId"), "participantId");
 	dispatch_member_one(&request->participants, DISPATCH_PARTICIPANT, request->participant_id);
-	run_change(request, operation, &request->participants, result);
+	run_change(operation, request, &request->participants, result);
 }
 
 static void
-change_participants(Request *request, const DispatchOperation *operation, DispatchBuilder *result)
+change_participants(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
 	require(request->participants.ids, "body", "participants");
-	run_change(request, operation, &request->participants, result);
+	run_change(operation, request, &request->participants, result);
 }
 
 static void
-add_job(Request *request, DispatchBuilder *result)
-{
-	change_job(request, &dispatch_add_jobs_operation, "body", result);
-}
-
-static void
-add_jobs(Request *request, DispatchBuilder *result)
-{
-	change_jobs(request, &dispatch_add_jobs_operation, result);
-}
-
-static void
-add_participant(Request *request, DispatchBuilder *result)
-{
-	change_participant(request, &dispatch_add_participants_operation, "body", result);
-}
-
-static void
-add_participants(Request *request, DispatchBuilder *result)
-{
-	change_participants(request, &dispatch_add_participants_operation, result);
-}
-
-static void
-remove_job(Request *request, DispatchBuilder *result)
-{
-	change_job(request, &dispatch_remove_jobs_operation, "params", result);
-}
-
-static void
-remove_jobs(Request *request, DispatchBuilder *result)
-{
-	change_jobs(request, &dispatch_remove_jobs_operation, result);
-}
-
-static void
-remove_participant(Request *request, DispatchBuilder *result)
-{
-	change_participant(request, &dispatch_remove_participants_operation, "params", result);
-}
-
-static void
-remove_participants(Request *request, DispatchBuilder *result)
-{
-	change_participants(request, &dispatch_remove_participants_operation, result);
-}
-
-static void
-update_status(Request *request, DispatchBuilder *result)
+change_status(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
 	require(request->status, "body", "status");
-	run_change(request, &dispatch_update_status_operation, NULL, result);
+	run_change(operation, request, NULL, result);
 }
 
 static void
-update_sub_status(Request *request, DispatchBuilder *result)
+change_sub_status(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
 	require(request->sub_status, "body", "subStatus");
-	run_change(request, &dispatch_update_sub_status_operation, NULL, result);
+	run_change(operation, request, NULL, result);
 }
 
 static void
-update_custom_data(Request *request, DispatchBuilder *result)
+change_custom_data(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
 	if (request->patch == NULL)
 		request->patch = request->custom_data;
@@ -524,26 +491,29 @@ update_custom_data(Request *request, DispatchBuilder *result)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("\"patch\" and \"customData\" cannot both be given")));
 	require(request->patch, "body", "patch");
-	run_change(request, &dispatch_update_custom_data_operation, NULL, result);
+	run_change(operation, request, NULL, result);
 }
 
 static void
-get_attributes(Request *request, DispatchBuilder *result)
+get_attributes(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
+	(void) operation;
 	dispatch_build_members(result, dispatch_type_attributes(requested_type(request)));
 }
 
 static void
-get_type(Request *request, DispatchBuilder *result)
+get_type(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
+	(void) operation;
 	dispatch_build_members(result, dispatch_read_type(&requested_type(request)->id));
 }
 
 static void
-get_dispatch(Request *request, DispatchBuilder *result)
+get_dispatch(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
 	pg_uuid_t id = requested_dispatch(request);
 
+	(void) operation;
 	dispatch_build_members(result, dispatch_read_dispatch(&id));
 }
 
@@ -567,54 +537,62 @@ put_element(void *state, const Jsonb *document)
 }
 
 static void
-get_types(Request *request, DispatchBuilder *result)
+get_types(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
 	DocumentList list = { result, CurrentMemoryContext };
 
+	(void) operation;
 	(void) request;
 	dispatch_read_types(NULL, put_element, &list);
 }
 
 static void
-get_history(Request *request, DispatchBuilder *result)
+get_history(const RequestOperation *operation, Request *request, DispatchBuilder *result)
 {
 	DocumentList list = { result, CurrentMemoryContext };
 	pg_uuid_t id = requested_dispatch(request);
 
+	(void) operation;
 	dispatch_read_history(&id, put_element, &list);
 }
 
 static const RequestOperation operations[] = {
 	{ "createDispatchType", "create_type", " ", " name lifecycle additionalAttributes _event_meta ",
-	  0, create_type },
+	  0, create_type, NULL },
 	{ "createDispatchAttributes", "create_attributes", TYPE_PARAMS, " attributes _event_meta ", 0,
-	  create_attributes },
-	{ "getDispatchAttributes", "get_attributes", TYPE_PARAMS, " ", 0, get_attributes },
-	{ "getDispatchType", "get_type", TYPE_PARAMS, " ", 0, get_type },
+	  create_attributes, NULL },
+	{ "getDispatchAttributes", "get_attributes", TYPE_PARAMS, " ", 0, get_attributes, NULL },
+	{ "getDispatchType", "get_type", TYPE_PARAMS, " ", 0, get_type, NULL },
 	{ "createDispatch", "create_dispatch", " ",
 	  " dispatchRef dispatchTypeName dispatchTypeId jobs participants customData" CHANGE_BODY,
-	  KEEPS_UNKNOWN, create_dispatch },
-	{ "addJob", "add_job", DISPATCH_PARAMS, " jobId" CHANGE_BODY, 0, add_job },
-	{ "addMultipleJobs", "add_jobs", DISPATCH_PARAMS, " jobs" CHANGE_BODY, 0, add_jobs },
+	  KEEPS_UNKNOWN, create_dispatch, NULL },
+	{ "addJob", "add_job", DISPATCH_PARAMS, " jobId" CHANGE_BODY, 0, change_job,
+	  &dispatch_add_jobs_operation },
+	{ "addMultipleJobs", "add_jobs", DISPATCH_PARAMS, " jobs" CHANGE_BODY, 0, change_jobs,
+	  &dispatch_add_jobs_operation },
 	{ "addParticipant", "add_participant", DISPATCH_PARAMS, " participantId" CHANGE_BODY, 0,
-	  add_participant },
+	  change_participant, &dispatch_add_participants_operation },
 	{ "addMultipleParticipants", "add_participants", DISPATCH_PARAMS, " participants" CHANGE_BODY,
-	  0, add_participants },
+	  0, change_participants, &dispatch_add_participants_operation },
 	{ "updateDispatchStatus", "update_status", DISPATCH_PARAMS, " status subStatus" CHANGE_BODY, 0,
-	  update_status },
+	  change_status, &dispatch_update_status_operation },
 	{ "updateDispatchSubStatus", "update_sub_status", DISPATCH_PARAMS, " subStatus" CHANGE_BODY, 0,
-	  update_sub_status },
+	  change_sub_status, &dispatch_update_sub_status_operation },
 	{ "updateDispatchCustomData", "update_custom_data", DISPATCH_PARAMS,
-	  " patch customData" CHANGE_BODY, 0, update_custom_data },
-	{ "removeJob", "remove_job", DISPATCH_PARAMS "jobId ", CHANGE_BODY, 0, remove_job },
-	{ "removeMultipleJobs", "remove_jobs", DISPATCH_PARAMS, " jobs" CHANGE_BODY, 0, remove_jobs },
+	  " patch customData" CHANGE_BODY, 0, change_custom_data,
+	  &dispatch_update_custom_data_operation },
+	{ "removeJob", "remove_job", DISPATCH_PARAMS "jobId ", CHANGE_BODY, 0, change_job,
+	  &dispatch_remove_jobs_operation },
+	{ "removeMultipleJobs", "remove_jobs", DISPATCH_PARAMS, " jobs" CHANGE_BODY, 0, change_jobs,
+	  &dispatch_remove_jobs_operation },
 	{ "removeParticipant", "remove_participant", DISPATCH_PARAMS "participantId ", CHANGE_BODY, 0,
-	  remove_participant },
+	  change_participant, &dispatch_remove_participants_operation },
 	{ "removeMultipleParticipants", "remove_participants", DISPATCH_PARAMS,
-	  " participants" CHANGE_BODY, 0, remove_participants },
-	{ "getDispatch", "get_dispatch", DISPATCH_PARAMS, " ", 0, get_dispatch },
-	{ "getDispatchTypes", "list_types", " ", " ", RETURNS_LIST, get_types },
-	{ "getDispatchHistory", "history", DISPATCH_PARAMS, " ", RETURNS_LIST, get_history },
+	  " participants" CHANGE_BODY, 0, change_participants,
+	  &dispatch_remove_participants_operation },
+	{ "getDispatch", "get_dispatch", DISPATCH_PARAMS, " ", 0, get_dispatch, NULL },
+	{ "getDispatchTypes", "list_types", " ", " ", RETURNS_LIST, get_types, NULL },
+	{ "getDispatchHistory", "history", DISPATCH_PARAMS, " ", RETURNS_LIST, get_history, NULL },
 };
 
 static const RequestOperation *
@@ -684,7 +662,7 @@ run_operation(const RequestOperation *operation, Request *request, DispatchBuild
 		dispatch_build_begin_array(result, "data");
 	else
 		dispatch_build_begin_object(result, "data");
-	operation->run(request, result);
+	operation->run(operation, request, result);
 	if (operation->options & RETURNS_LIST)
 		dispatch_build_end_array(result);
 	else
