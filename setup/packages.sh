@@ -90,11 +90,11 @@ install_packages() {
             fail "missing packages; as root, run this once, or: apt-get install $1"
         become=(sudo)
     fi
-    say "Installing with ${become:+sudo }apt-get: $1"
+    say "Installing with ${become:+sudo }apt-get, which may take a minute: $1"
     script=$(declare -f apt_install without_new_cluster restore_clusters)
     ${become[@]+"${become[@]}"} bash -c "$script"'; apt_install "$@"' \
         apt_install "$pg_major" "${packages[@]}" </dev/null ||
-        fail "apt-get could not install: $1"
+        fail "${become:+sudo was refused, or }apt-get could not install; as root, run this once, or: apt-get install $1"
 }
 
 # Runs as root in a shell of its own: the whole installation, quiet unless it fails.

@@ -8,7 +8,8 @@ say() {
 
 # Ends the command with a message.
 fail() {
-    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    local folder=${0%/*}
+    printf '%s/%s: %s\n' "${folder##*/}" "${0##*/}" "$*" >&2
     exit 1
 }
 
