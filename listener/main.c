@@ -373,7 +373,9 @@ check_sessions(Listener *listener, Microseconds now)
 		if (listener->ended)
 			return;
 		if (session_unusable(sessions[i]))
-			end(listener, EXIT_TROUBLE, "the database cannot be used");
+			end(listener, EXIT_TROUBLE,
+				"the database cannot be used: is the extension there, may the user listen "
+				"(dispatch.grant_access), is it a copy (dispatch.adopt)?");
 		else if (listener->options.once && since != NEVER &&
 				 (session_was_up(sessions[i]) ? now - since > ONCE_PATIENCE
 											  : session_has_failed(sessions[i])))

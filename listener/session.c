@@ -62,6 +62,7 @@ static void on_ready(void *argument, int fd, uint32_t events);
 static void read_results(Session *session);
 static void keep_result(Session *session, PGresult *result);
 static void statement_ended(Session *session);
+static const char *message_of(const Session *session, const PGresult *result);
 static void setup_next(Session *session);
 static void flush(Session *session);
 static void watch(Session *session, uint32_t events);
@@ -322,6 +323,16 @@ keep_result(Session *session, PGresult *result)
 	session->result = result;
 }
 
+/* What the server says of an error, without the statement. */
+static const char *
+message_of(const Session *session, const PGresult *result)
+{
+	const char *message =
+		result != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+
+	return message != NULL ? message : PQerrorMessage(session->connection);
+}
+
 /* The statement that ran has ended: on with the setup, or tell who wanted it. */
 static void
 statement_ended(Session *session)
@@ -332,7 +343,7 @@ statement_ended(Session *session)
 	session->result = NULL;
 	if (session->failed || PQstatus(session->connection) == CONNECTION_BAD)
 		drop(session, session->state == STATE_SETUP ? "connection_failed" : "statement_failed",
-			 result != NULL ? PQresultErrorMessage(result) : PQerrorMessage(session->connection));
+			 message_of(session, result));
 	else if (session->state == STATE_SETUP)
 		setup_next(session);
 	else

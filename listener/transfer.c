@@ -492,7 +492,8 @@ describe_error(const Transfer *transfer, CURLcode code, char *text, size_t room)
 		snprintf(words, sizeof(words), "timed out after %g s %s",
 				 (double) transfer->all->plan.timeout / SECOND, step_of(transfer));
 	else if (transfer->refused[0] != '\0' && !transfer->connecting)
-		snprintf(words, sizeof(words), "address %s is not allowed", transfer->refused);
+		snprintf(words, sizeof(words), "address %s is not allowed (see --allow-network)",
+				 transfer->refused);
 	else if (code == CURLE_UNSUPPORTED_PROTOCOL)
 		/* the database takes URLs of http and https only, so it is what came back */
 		snprintf(words, sizeof(words), "the answer is not HTTP");

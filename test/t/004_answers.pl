@@ -66,7 +66,7 @@ for my $host (sort keys %refused)
 {
     like(
         outcome($ids{$host}),
-        qr/^DEAD\|2\|\|address $refused{$host} is not allowed$/,
+        qr/^DEAD\|2\|\|address $refused{$host} is not allowed \(see --allow-network\)$/,
         "$host is refused");
 }
 is(scalar($dispatch->receipts), 0, 'the receiver was not called');
@@ -75,7 +75,7 @@ is($listener->stop,             0, 'the listener ends cleanly');
 # What is allowed is what was allowed, no more.
 $listener = $dispatch->start_listener(network => '127.0.0.2/31', poll => '0.05');
 is( outcome(create("http://127.0.0.1:$port/refused")),
-    'DEAD|2||address 127.0.0.1 is not allowed',
+    'DEAD|2||address 127.0.0.1 is not allowed (see --allow-network)',
     'allowing one network allows no other');
 is($listener->stop, 0, 'the listener ends cleanly');
 
