@@ -16,6 +16,9 @@ SHLIB_LINK = $(shell $(PKG_CONFIG) --libs libpcre2-8)
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(PGXS),)
+$(error $(PG_CONFIG) was not found: install postgresql-server-dev-15, or say PG_CONFIG=...)
+endif
 include $(PGXS)
 
 ifeq ($(shell $(PKG_CONFIG) --exists libpcre2-8 || echo missing),missing)

@@ -598,11 +598,17 @@ static const RequestOperation operations[] = {
 static const RequestOperation *
 find_operation(const char *name)
 {
+	StringInfoData names;
+
 	for (int i = 0; i < (int) lengthof(operations); i++)
 		if (strcmp(operations[i].name, name) == 0)
 			return &operations[i];
+	initStringInfo(&names);
+	for (int i = 0; i < (int) lengthof(operations); i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", operations[i].name);
 	ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
-					errmsg("there is no operation \"%s\"", dispatch_cut(name))));
+					errmsg("there is no operation \"%s\"", dispatch_cut(name)),
+					errhint("The operations are %s.", names.data)));
 	return NULL;
 }
 

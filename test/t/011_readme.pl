@@ -43,14 +43,16 @@ sub check
 		'one of two that fits' => [ "$other $right", 0, 'true' ],
 		'another key' => [ $other, 0, 'false' ],
 		'a short one' => [ 'v1,', 0, 'false' ],
-		'an old one' => [ $right, 3600, 'false' ]);
+		'an old one' => [ $right, 3600, 'false' ],
+		'a time that is none' => [ $right, 0, 'false', 'noon' ],
+		'no signature' => [ '', 0, 'false' ]);
 
 	append_to_file($file, block($language) . $program);
 	foreach my $name (sort keys %cases)
 	{
-		my ($signature, $age, $expected) = @{ $cases{$name} };
+		my ($signature, $age, $expected, $sent) = @{ $cases{$name} };
 		my ($out, $err) = run_command(
-			[ $language eq 'js' ? 'node' : 'python3', $file, $key, $id, $time, $signature, $body, $time + $age ]);
+			[ $language eq 'js' ? 'node' : 'python3', $file, $key, $id, $sent // $time, $signature, $body, $time + $age ]);
 		is($out, $expected, "$language: $name") or diag($err);
 	}
 }
@@ -70,12 +72,12 @@ END
 
 SKIP:
 {
-	skip 'there is no python3', 5 unless eval { (run_command([ 'python3', '--version' ]))[0] =~ /Python 3/ };
+	skip 'there is no python3', 7 unless eval { (run_command([ 'python3', '--version' ]))[0] =~ /Python 3/ };
 	check('python', $python, 'py');
 }
 SKIP:
 {
-	skip 'there is no node', 5 unless eval { (run_command([ 'node', '--version' ]))[0] =~ /^v/ };
+	skip 'there is no node', 7 unless eval { (run_command([ 'node', '--version' ]))[0] =~ /^v/ };
 	check('js', $node, 'mjs');
 }
 done_testing();
