@@ -303,7 +303,7 @@ COMMENT ON TRIGGER dispatches_check ON dispatch.dispatches IS 'validates and sea
 -- SECURITY DEFINER: whoever may delete dispatches need have no right on what goes with them.
 CREATE FUNCTION dispatch.dispatches_deleted() RETURNS trigger
     LANGUAGE c
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_dispatches_deleted';
 
 COMMENT ON FUNCTION dispatch.dispatches_deleted() IS 'removes what belongs to dispatches that were deleted';
@@ -354,7 +354,8 @@ COMMENT ON TRIGGER queue_signal ON dispatch.queue IS 'wakes the listeners when t
 --
 -- SECURITY DEFINER from here on, where not said otherwise: callers have rights
 -- on the functions and not on the tables. The search_path is pinned, so that
--- nothing of the caller's is found by name.
+-- nothing of the caller's is found by name. Sequential scans are off, since a
+-- plan that was made while a table was small would be kept while it grows.
 --
 
 CREATE FUNCTION dispatch.create_type(
@@ -364,7 +365,7 @@ CREATE FUNCTION dispatch.create_type(
     event_meta jsonb DEFAULT NULL)
     RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_create_type';
 
 COMMENT ON FUNCTION dispatch.create_type(text, jsonb, boolean, jsonb) IS 'creates a dispatch type';
@@ -375,7 +376,7 @@ CREATE FUNCTION dispatch.create_attributes(
     event_meta jsonb DEFAULT NULL)
     RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_create_attributes';
 
 COMMENT ON FUNCTION dispatch.create_attributes(uuid, jsonb, jsonb) IS 'adds attributes to a dispatch type, given by id; returns how many';
@@ -386,42 +387,42 @@ CREATE FUNCTION dispatch.create_attributes(
     event_meta jsonb DEFAULT NULL)
     RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_create_attributes';
 
 COMMENT ON FUNCTION dispatch.create_attributes(text, jsonb, jsonb) IS 'adds attributes to a dispatch type, given by name or id; returns how many';
 
 CREATE FUNCTION dispatch.get_attributes(dispatch_type uuid) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_get_attributes';
 
 COMMENT ON FUNCTION dispatch.get_attributes(uuid) IS 'the attributes of a dispatch type, given by id';
 
 CREATE FUNCTION dispatch.get_attributes(dispatch_type text) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_get_attributes';
 
 COMMENT ON FUNCTION dispatch.get_attributes(text) IS 'the attributes of a dispatch type, given by name or id';
 
 CREATE FUNCTION dispatch.get_type(dispatch_type uuid) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_get_type';
 
 COMMENT ON FUNCTION dispatch.get_type(uuid) IS 'a dispatch type, given by id';
 
 CREATE FUNCTION dispatch.get_type(dispatch_type text) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_get_type';
 
 COMMENT ON FUNCTION dispatch.get_type(text) IS 'a dispatch type, given by name or id';
 
 CREATE FUNCTION dispatch.list_types() RETURNS SETOF jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_list_types';
 
 COMMENT ON FUNCTION dispatch.list_types() IS 'all dispatch types, by name';
@@ -431,7 +432,7 @@ CREATE FUNCTION dispatch.type_history(
     OUT sequence bigint, OUT type text, OUT data jsonb, OUT event_meta jsonb, OUT caller text, OUT at timestamptz)
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_type_history';
 
 COMMENT ON FUNCTION dispatch.type_history(uuid) IS 'what happened to a dispatch type, given by id, oldest first';
@@ -441,7 +442,7 @@ CREATE FUNCTION dispatch.type_history(
     OUT sequence bigint, OUT type text, OUT data jsonb, OUT event_meta jsonb, OUT caller text, OUT at timestamptz)
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_type_history';
 
 COMMENT ON FUNCTION dispatch.type_history(text) IS 'what happened to a dispatch type, given by name or id, oldest first';
@@ -507,7 +508,7 @@ CREATE FUNCTION dispatch.create_dispatch(
     extra jsonb DEFAULT NULL)
     RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_create_dispatch';
 
 COMMENT ON FUNCTION dispatch.create_dispatch(uuid, text, text[], text[], jsonb, jsonb, jsonb, text, jsonb) IS 'creates a dispatch of a type given by id; returns its id';
@@ -524,7 +525,7 @@ CREATE FUNCTION dispatch.create_dispatch(
     extra jsonb DEFAULT NULL)
     RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_create_dispatch';
 
 COMMENT ON FUNCTION dispatch.create_dispatch(text, text, text[], text[], jsonb, jsonb, jsonb, text, jsonb) IS 'creates a dispatch of a type given by name or id; returns its id';
@@ -533,7 +534,7 @@ CREATE FUNCTION dispatch.add_job(dispatch_id uuid, job_id text, callback jsonb D
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_add_job';
 
 COMMENT ON FUNCTION dispatch.add_job(uuid, text, jsonb, jsonb, text, bigint) IS 'adds a job to a dispatch; returns the new version';
@@ -542,7 +543,7 @@ CREATE FUNCTION dispatch.add_jobs(dispatch_id uuid, jobs text[], callback jsonb 
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_add_jobs';
 
 COMMENT ON FUNCTION dispatch.add_jobs(uuid, text[], jsonb, jsonb, text, bigint) IS 'adds jobs to a dispatch, all or none; returns the new version';
@@ -551,7 +552,7 @@ CREATE FUNCTION dispatch.add_participant(dispatch_id uuid, participant_id text, 
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_add_participant';
 
 COMMENT ON FUNCTION dispatch.add_participant(uuid, text, jsonb, jsonb, text, bigint) IS 'adds a participant to a dispatch; returns the new version';
@@ -560,7 +561,7 @@ CREATE FUNCTION dispatch.add_participants(dispatch_id uuid, participants text[],
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_add_participants';
 
 COMMENT ON FUNCTION dispatch.add_participants(uuid, text[], jsonb, jsonb, text, bigint) IS 'adds participants to a dispatch, all or none; returns the new version';
@@ -569,7 +570,7 @@ CREATE FUNCTION dispatch.remove_job(dispatch_id uuid, job_id text, callback json
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_remove_job';
 
 COMMENT ON FUNCTION dispatch.remove_job(uuid, text, jsonb, jsonb, text, bigint) IS 'removes a job from a dispatch; returns the new version';
@@ -578,7 +579,7 @@ CREATE FUNCTION dispatch.remove_jobs(dispatch_id uuid, jobs text[], callback jso
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_remove_jobs';
 
 COMMENT ON FUNCTION dispatch.remove_jobs(uuid, text[], jsonb, jsonb, text, bigint) IS 'removes jobs from a dispatch, all or none; returns the new version';
@@ -587,7 +588,7 @@ CREATE FUNCTION dispatch.remove_participant(dispatch_id uuid, participant_id tex
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_remove_participant';
 
 COMMENT ON FUNCTION dispatch.remove_participant(uuid, text, jsonb, jsonb, text, bigint) IS 'removes a participant from a dispatch; returns the new version';
@@ -596,7 +597,7 @@ CREATE FUNCTION dispatch.remove_participants(dispatch_id uuid, participants text
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_remove_participants';
 
 COMMENT ON FUNCTION dispatch.remove_participants(uuid, text[], jsonb, jsonb, text, bigint) IS 'removes participants from a dispatch, all or none; returns the new version';
@@ -605,7 +606,7 @@ CREATE FUNCTION dispatch.update_status(dispatch_id uuid, status text, sub_status
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_update_status';
 
 COMMENT ON FUNCTION dispatch.update_status(uuid, text, text, jsonb, jsonb, text, bigint) IS 'moves a dispatch to a status and sets its sub-status; returns the new version';
@@ -614,7 +615,7 @@ CREATE FUNCTION dispatch.update_sub_status(dispatch_id uuid, sub_status text, ca
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_update_sub_status';
 
 COMMENT ON FUNCTION dispatch.update_sub_status(uuid, text, jsonb, jsonb, text, bigint) IS 'sets the sub-status of a dispatch; returns the new version';
@@ -623,21 +624,21 @@ CREATE FUNCTION dispatch.update_custom_data(dispatch_id uuid, patch jsonb, callb
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_update_custom_data';
 
 COMMENT ON FUNCTION dispatch.update_custom_data(uuid, jsonb, jsonb, jsonb, text, bigint) IS 'applies a JSON merge patch (RFC 7396) to the custom data of a dispatch; returns the new version';
 
 CREATE FUNCTION dispatch.get_dispatch(dispatch_id uuid) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_get_dispatch';
 
 COMMENT ON FUNCTION dispatch.get_dispatch(uuid) IS 'a dispatch with its jobs and participants';
 
 CREATE FUNCTION dispatch.dispatch_id(dispatch_ref text) RETURNS uuid
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_dispatch_id';
 
 COMMENT ON FUNCTION dispatch.dispatch_id(text) IS 'the id of the dispatch with this reference';
@@ -647,7 +648,7 @@ CREATE FUNCTION dispatch.history(
     OUT sequence bigint, OUT type text, OUT data jsonb, OUT event_meta jsonb, OUT caller text, OUT at timestamptz)
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_history';
 
 COMMENT ON FUNCTION dispatch.history(uuid) IS 'what happened to a dispatch, oldest first';
@@ -672,7 +673,7 @@ CREATE FUNCTION dispatch.claim_callbacks(
     OUT callback_id uuid, OUT attempt integer, OUT method text, OUT url text, OUT headers jsonb, OUT body text, OUT confirm boolean)
     RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_claim_callbacks';
 
 COMMENT ON FUNCTION dispatch.claim_callbacks(integer, interval, boolean) IS 'leases callbacks that are due to the listener that calls';
@@ -687,7 +688,7 @@ CREATE FUNCTION dispatch.finish_callbacks(
     excerpts text[] DEFAULT NULL)
     RETURNS SETOF uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_finish_callbacks';
 
 COMMENT ON FUNCTION dispatch.finish_callbacks(uuid[], integer[], integer[], text[], interval[], interval[], text[]) IS 'records what came of attempts; returns the ids whose lease had passed to another attempt';
@@ -695,14 +696,14 @@ COMMENT ON FUNCTION dispatch.finish_callbacks(uuid[], integer[], integer[], text
 CREATE FUNCTION dispatch.renew_callbacks(callback_ids uuid[], attempts integer[], lease interval)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_renew_callbacks';
 
 COMMENT ON FUNCTION dispatch.renew_callbacks(uuid[], integer[], interval) IS 'extends leases; a lease of 0 gives the callbacks back at once';
 
 CREATE FUNCTION dispatch.adopt() RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_adopt';
 
 COMMENT ON FUNCTION dispatch.adopt() IS 'makes the callbacks of a restored database its own, so that it sends them; returns how many';
@@ -713,7 +714,7 @@ COMMENT ON FUNCTION dispatch.adopt() IS 'makes the callbacks of a restored datab
 
 CREATE FUNCTION dispatch.purge(older_than interval, max_rows integer DEFAULT 10000) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
     AS 'MODULE_PATHNAME', 'dispatch_purge';
 
 COMMENT ON FUNCTION dispatch.purge(interval, integer) IS 'removes dispatches in a final status whose last change is older; returns how many';

@@ -14,35 +14,31 @@
 
 #include "compat.h"
 #include "error.h"
-#include "operation.h"
 #include "statement.h"
 
-#define MAX_FUNCTIONS 24
+#define MAX_OBJECTS 24
 
 /* A kind of access: what it adds to the one that it includes. */
 typedef struct Access
 {
 	const char *name;
-	int includes; /* the place of another; -1: none */
-	const char *relations;
-	const char *functions[MAX_FUNCTIONS];
+	int includes;                     /* the place of another; -1: none */
+	const char *objects[MAX_OBJECTS]; /* functions, tables, views */
 } Access;
 
 static const Access kinds[] = {
 	{ "read",
 	  -1,
-	  "dispatch.types, dispatch.attributes, dispatch.dispatches, dispatch.jobs, "
-	  "dispatch.participants, dispatch.events, dispatch.callbacks",
-	  { "get_type", "list_types", "get_attributes", "type_history", "validate", "is_valid",
+	  { "types", "attributes", "dispatches", "jobs", "participants", "events", "callbacks",
+		"get_type", "list_types", "get_attributes", "type_history", "validate", "is_valid",
 		"get_dispatch", "dispatch_id", "history", "request" } },
 	{ "write",
 	  0,
-	  NULL,
 	  { "create_dispatch", "add_job", "add_jobs", "add_participant", "add_participants",
 		"remove_job", "remove_jobs", "remove_participant", "remove_participants", "update_status",
-		"update_sub_status", "update_custom_data", "merge_patch", "uuidv7" } },
-	{ "admin", 1, NULL, { "create_type", "create_attributes", "purge", "check_integrity" } },
-	{ "listen", -1, NULL, { "claim_callbacks", "finish_callbacks", "renew_callbacks" } },
+		"update_sub_status", "update_custom_data" } },
+	{ "admin", 1, { "create_type", "create_attributes", "purge", "check_integrity" } },
+	{ "listen", -1, { "claim_callbacks", "finish_callbacks", "renew_callbacks" } },
 };
 
 static void
@@ -55,27 +51,36 @@ grant(const char *what, const char *role)
 }
 
 /*
- * Grants what one kind adds.
+ * Grants what one kind adds. GRANT only warns where the caller may not grant
+ * all of it: 42501.
  */
 static void
-grant_kind(const Access *access, const char *role)
+grant_kind(const Access *access, Oid role)
 {
-	Datum names[MAX_FUNCTIONS];
-	Datum array;
+	const char *name = quote_identifier(GetUserNameFromId(role, false));
+	Datum names[MAX_OBJECTS];
+	Datum values[2];
 	int count = 0;
+	char *functions;
+	Datum relations;
 	bool isnull;
 
-	while (count < MAX_FUNCTIONS && access->functions[count] != NULL)
-	{
-		names[count] = CStringGetTextDatum(access->functions[count]);
-		count++;
-	}
-	array = PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
-	(void) dispatch_query(DISPATCH_FIND_FUNCTIONS, &array, NULL);
-	grant(psprintf("EXECUTE ON FUNCTION %s", TextDatumGetCString(dispatch_result(0, 1, &isnull))),
-		  role);
-	if (access->relations != NULL)
-		grant(psprintf("SELECT ON %s", access->relations), role);
+	for (; count < MAX_OBJECTS && access->objects[count] != NULL; count++)
+		names[count] = CStringGetTextDatum(access->objects[count]);
+	values[0] = PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+	values[1] = ObjectIdGetDatum(role);
+	(void) dispatch_query(DISPATCH_FIND_OBJECTS, values, NULL);
+	functions = TextDatumGetCString(dispatch_result(0, 1, &isnull));
+	relations = dispatch_result(0, 2, &isnull);
+	if (!isnull)
+		grant(psprintf("SELECT ON %s", TextDatumGetCString(relations)), name);
+	grant(psprintf("EXECUTE ON FUNCTION %s", functions), name);
+	(void) dispatch_execute(DISPATCH_CHECK_RIGHTS, values, NULL);
+	if (!DatumGetBool(dispatch_result(0, 1, &isnull)))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied to grant %s access", access->name),
+						errhint("It takes the grant option on all that belongs to it, as the "
+								"owner of the extension has.")));
 }
 
 PG_FUNCTION_INFO_V1(dispatch_grant_access);
@@ -88,7 +93,7 @@ PG_FUNCTION_INFO_V1(dispatch_grant_access);
 Datum
 dispatch_grant_access(PG_FUNCTION_ARGS)
 {
-	const char *role;
+	Oid role;
 	char *name;
 	int kind = 0;
 
@@ -96,7 +101,7 @@ dispatch_grant_access(PG_FUNCTION_ARGS)
 		dispatch_error_null("role");
 	if (PG_ARGISNULL(1))
 		dispatch_error_null("access");
-	role = quote_identifier(GetUserNameFromId(PG_GETARG_OID(0), false));
+	role = PG_GETARG_OID(0);
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	while (kind < (int) lengthof(kinds) && strcmp(kinds[kind].name, name) != 0)
 		kind++;
@@ -104,7 +109,7 @@ dispatch_grant_access(PG_FUNCTION_ARGS)
 		dispatch_error_malformed("access", "\"%s\" must be read, write, admin or listen.",
 								 dispatch_cut(name));
 	dispatch_connect();
-	grant("USAGE ON SCHEMA dispatch", role);
+	grant("USAGE ON SCHEMA dispatch", quote_identifier(GetUserNameFromId(role, false)));
 	for (; kind >= 0; kind = kinds[kind].includes)
 		grant_kind(&kinds[kind], role);
 	SPI_finish();

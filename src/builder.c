@@ -49,6 +49,22 @@ push_member(DispatchBuilder *builder, const char *name, JsonbValue *value)
 }
 
 /*
+ * Pushes a member of another document, which must live until the end.
+ */
+void
+dispatch_push_member(JsonbParseState **state, const DispatchKey *name, const DispatchValue *value)
+{
+	JsonbValue key;
+	JsonbValue item = dispatch_value_jsonb(value);
+
+	key.type = jbvString;
+	key.val.string.val = (char *) name->data;
+	key.val.string.len = name->length;
+	(void) pushJsonbValue(state, WJB_KEY, &key);
+	(void) pushJsonbValue(state, WJB_VALUE, &item);
+}
+
+/*
  * Begins an object.
  */
 void
@@ -174,16 +190,7 @@ dispatch_build_members(DispatchBuilder *builder, const Jsonb *document)
 		return;
 	walk = dispatch_walk(&document->root);
 	while (dispatch_walk_member(&walk, &name, &value))
-	{
-		JsonbValue key;
-		JsonbValue member = dispatch_value_jsonb(&value);
-
-		key.type = jbvString;
-		key.val.string.val = (char *) name.data;
-		key.val.string.len = name.length;
-		push(builder, WJB_KEY, &key);
-		push(builder, WJB_VALUE, &member);
-	}
+		dispatch_push_member(&builder->state, &name, &value);
 }
 
 /*

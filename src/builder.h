@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "document.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
@@ -17,6 +18,8 @@ typedef struct DispatchBuilder
 	JsonbParseState *state;
 } DispatchBuilder;
 
+extern void dispatch_push_member(JsonbParseState **state, const DispatchKey *name,
+								 const DispatchValue *value);
 extern void dispatch_build_begin(DispatchBuilder *builder);
 extern void dispatch_build_text(DispatchBuilder *builder, const char *name, const char *text);
 extern void dispatch_build_id(DispatchBuilder *builder, const char *name, const pg_uuid_t *id);

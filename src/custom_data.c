@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "builder.h"
 #include "compat.h"
 #include "document.h"
 #include "error.h"
@@ -31,19 +32,6 @@ error_limit(const DispatchType *type, const DispatchAttribute *attribute)
 					   dispatch_cut(pnstrdup(attribute->pattern_source.data,
 											 attribute->pattern_source.length))),
 			 errhint("Write the pattern so that it backtracks less, or anchor it.")));
-}
-
-/*
- * Requires a document to be an object; 22023 where it is not.
- */
-void
-dispatch_check_object(const char *what, const Jsonb *document)
-{
-	DispatchValue root = dispatch_root(document);
-
-	if (root.kind != DISPATCH_OBJECT)
-		dispatch_error_malformed(what, "It must be a JSON object, but is of type %s.",
-								 dispatch_kind_name(root.kind));
 }
 
 /*
@@ -106,6 +94,7 @@ error_invalid(const DispatchType *type, const Jsonb *data)
 	initStringInfo(&detail);
 	foreach (cell, dispatch_custom_data_violations(type, data))
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (detail.len > 0)
 			appendStringInfoChar(&detail, '\n');
 		appendStringInfo(&detail, "%s.", ((DispatchViolation *) lfirst(cell))->message);
@@ -140,19 +129,6 @@ dispatch_custom_data_complete(const DispatchType *type, Jsonb *data)
 static void merge_members(JsonbParseState **state, const JsonbContainer *target,
 						  const JsonbContainer *patch);
 
-static void
-push_member(JsonbParseState **state, const DispatchKey *name, const DispatchValue *value)
-{
-	JsonbValue key;
-	JsonbValue item = dispatch_value_jsonb(value);
-
-	key.type = jbvString;
-	key.val.string.val = (char *) name->data;
-	key.val.string.len = name->length;
-	(void) pushJsonbValue(state, WJB_KEY, &key);
-	(void) pushJsonbValue(state, WJB_VALUE, &item);
-}
-
 /*
  * Pushes what a member becomes under a patch; target is NULL where the member
  * is new.
@@ -167,7 +143,7 @@ merge_member(JsonbParseState **state, const DispatchKey *name, const DispatchVal
 		return;
 	if (patch->kind != DISPATCH_OBJECT)
 	{
-		push_member(state, name, patch);
+		dispatch_push_member(state, name, patch);
 		return;
 	}
 	key.type = jbvString;
@@ -211,7 +187,7 @@ merge_members(JsonbParseState **state, const JsonbContainer *target, const Jsonb
 														patch_key.data, patch_key.length);
 
 		if (order < 0)
-			push_member(state, &target_key, &target_value);
+			dispatch_push_member(state, &target_key, &target_value);
 		else
 			merge_member(state, &patch_key, order == 0 ? &target_value : NULL, &patch_value);
 		if (order <= 0)

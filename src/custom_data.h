@@ -14,6 +14,5 @@
 extern bool dispatch_custom_data_is_valid(const DispatchType *type, const Jsonb *data);
 extern List *dispatch_custom_data_violations(const DispatchType *type, const Jsonb *data);
 extern Jsonb *dispatch_custom_data_complete(const DispatchType *type, Jsonb *data);
-extern void dispatch_check_object(const char *what, const Jsonb *document);
 
 #endif

@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 #include "compat.h"
+#include "document.h"
 
 /* How many characters of a value are shown. */
 #define SHOWN 64
@@ -132,4 +133,17 @@ dispatch_caught_duplicate(const char *constraint, MemoryContext context, const c
 	FlushErrorState();
 	*detail = error->detail != NULL ? error->detail : "";
 	return true;
+}
+
+/*
+ * Requires a document to be an object; 22023 where it is not.
+ */
+void
+dispatch_check_object(const char *what, const Jsonb *document)
+{
+	DispatchValue root = dispatch_root(document);
+
+	if (root.kind != DISPATCH_OBJECT)
+		dispatch_error_malformed(what, "It must be a JSON object, but is of type %s.",
+								 dispatch_kind_name(root.kind));
 }

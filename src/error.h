@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "utils/jsonb.h"
 #include "utils/palloc.h"
 #include "utils/uuid.h"
 
@@ -22,6 +23,7 @@ pg_noreturn extern void dispatch_error_no_type(const char *name);
 pg_noreturn extern void dispatch_error_no_dispatch(const pg_uuid_t *id);
 extern bool dispatch_caught_duplicate(const char *constraint, MemoryContext context,
 									  const char **detail);
+extern void dispatch_check_object(const char *what, const Jsonb *document);
 extern void dispatch_check_length(const char *argument, const char *text, int min, int max);
 
 /* The same with a detail made by a format. */

@@ -238,6 +238,7 @@ dispatch_validate(PG_FUNCTION_ARGS)
 							CStringGetTextDatum(violation->message) };
 		bool nulls[3] = { violation->attribute == NULL, false, false };
 
+		CHECK_FOR_INTERRUPTS();
 		if (violation->attribute != NULL)
 			values[0] = CStringGetTextDatum(violation->attribute);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

@@ -17,6 +17,9 @@
 
 #define NAME_MAX_LENGTH 64
 
+/* More than anybody needs, few enough to compare them one by one. */
+#define STATUSES_MAX 1000
+
 #define DEFAULT_LIFECYCLE                                                                          \
 	"{\"initial\": \"INITIATED\", \"final\": [\"CLOSED\"], \"transitions\": {"                     \
 	"\"INITIATED\": [\"ASSIGNED\", \"IN_PROGRESS\", \"PENDING_CLOSURE\", \"CLOSED\"], "            \
@@ -190,11 +193,15 @@ read_statuses(DispatchLifecycle *lifecycle, const LifecycleMembers *members)
 	DispatchKey key;
 	DispatchValue value;
 
+	if (transitions.count + final.count > STATUSES_MAX)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("a lifecycle may have %d statuses", STATUSES_MAX)));
 	lifecycle->statuses = palloc((transitions.count + final.count) * sizeof(DispatchStatus) + 1);
 	while (dispatch_walk_member(&transitions, &key, &value))
 	{
 		char *name = pnstrdup(key.data, key.length);
 
+		CHECK_FOR_INTERRUPTS();
 		dispatch_lifecycle_check_name("status name in lifecycle", name);
 		(void) add_status(lifecycle, name);
 	}
@@ -203,6 +210,7 @@ read_statuses(DispatchLifecycle *lifecycle, const LifecycleMembers *members)
 		DispatchStatus *status =
 			&lifecycle->statuses[add_status(lifecycle, read_name(&value, "A final status"))];
 
+		CHECK_FOR_INTERRUPTS();
 		if (status->final)
 			dispatch_error_malformed("lifecycle", "Final status \"%s\" is named twice.",
 									 status->name);

@@ -139,7 +139,10 @@ error_duplicate(const pg_uuid_t *dispatch_id, const DispatchMembers *members, co
 					duplicate != NULL ? errmsg("%s \"%s\" is already part of dispatch \"%s\"",
 											   kind_name(members->kind), duplicate, dispatch)
 									  : errmsg("a %s is already part of dispatch \"%s\"",
-											   kind_name(members->kind), dispatch)));
+											   kind_name(members->kind), dispatch),
+					err_generic_string(PG_DIAG_SCHEMA_NAME, "dispatch"),
+					err_generic_string(PG_DIAG_TABLE_NAME, "members"),
+					err_generic_string(PG_DIAG_CONSTRAINT_NAME, "members_pkey")));
 }
 
 /*
@@ -181,19 +184,18 @@ dispatch_members_add(const pg_uuid_t *dispatch_id, int64 sequence, TimestampTz a
 	values[2] = TimestampTzGetDatum(at);
 	values[3] = PointerGetDatum(construct_array(kinds, count, CHAROID, 1, true, TYPALIGN_CHAR));
 	values[4] = PointerGetDatum(construct_array(ids, count, TEXTOID, -1, false, TYPALIGN_INT));
-	PG_TRY()
-		;
-		{
-			(void) dispatch_execute(DISPATCH_INSERT_MEMBERS, values, NULL);
-		}
-		PG_CATCH();
-		{
-			const char *detail;
+	PG_TRY();
+	{
+		(void) dispatch_execute(DISPATCH_INSERT_MEMBERS, values, NULL);
+	}
+	PG_CATCH();
+	{
+		const char *detail;
 
-			if (!dispatch_caught_duplicate("members_pkey", caller, &detail))
-				PG_RE_THROW();
-			error_duplicate(dispatch_id, jobs, detail);
-		}
+		if (!dispatch_caught_duplicate("members_pkey", caller, &detail))
+			PG_RE_THROW();
+		error_duplicate(dispatch_id, jobs, detail);
+	}
 	PG_END_TRY();
 }
 

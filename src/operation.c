@@ -38,22 +38,21 @@ static const char *const reserved_names[] = {
 };
 
 /*
- * SPI_connect() that raises.
+ * Checks the length of a dispatch_ref; 22023.
  */
 void
-dispatch_connect(void)
+dispatch_check_ref(const char *ref)
 {
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
+	dispatch_check_length("dispatch_ref", ref, REF_MIN_LENGTH, REF_MAX_LENGTH);
 }
 
 /*
- * The role that called, outside of all SECURITY DEFINER functions.
+ * Checks the length of a sub_status; 22023.
  */
-char *
-dispatch_caller(void)
+void
+dispatch_check_sub_status(const char *sub_status)
 {
-	return GetUserNameFromId(GetOuterUserId(), false);
+	dispatch_check_length("sub_status", sub_status, 1, SUB_STATUS_MAX_LENGTH);
 }
 
 /*
@@ -145,24 +144,23 @@ insert_dispatch(const DispatchCreation *creation, const pg_uuid_t *id, Timestamp
 	values[4] = creation->extra != NULL ? JsonbPGetDatum(creation->extra) : (Datum) 0;
 	nulls[4] = creation->extra != NULL ? ' ' : 'n';
 	values[5] = TimestampTzGetDatum(at);
-	PG_TRY()
-		;
-		{
-			(void) dispatch_execute(DISPATCH_INSERT_DISPATCH, values, nulls);
-		}
-		PG_CATCH();
-		{
-			const char *detail;
+	PG_TRY();
+	{
+		(void) dispatch_execute(DISPATCH_INSERT_DISPATCH, values, nulls);
+	}
+	PG_CATCH();
+	{
+		const char *detail;
 
-			if (!dispatch_caught_duplicate("dispatches_dispatch_ref_key", caller, &detail))
-				PG_RE_THROW();
-			ereport(ERROR,
-					(errcode(ERRCODE_UNIQUE_VIOLATION),
-					 errmsg("dispatch reference \"%s\" is already in use", creation->ref),
-					 err_generic_string(PG_DIAG_SCHEMA_NAME, "dispatch"),
-					 err_generic_string(PG_DIAG_TABLE_NAME, "dispatches"),
-					 err_generic_string(PG_DIAG_CONSTRAINT_NAME, "dispatches_dispatch_ref_key")));
-		}
+		if (!dispatch_caught_duplicate("dispatches_dispatch_ref_key", caller, &detail))
+			PG_RE_THROW();
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("dispatch reference \"%s\" is already in use", creation->ref),
+				 err_generic_string(PG_DIAG_SCHEMA_NAME, "dispatch"),
+				 err_generic_string(PG_DIAG_TABLE_NAME, "dispatches"),
+				 err_generic_string(PG_DIAG_CONSTRAINT_NAME, "dispatches_dispatch_ref_key")));
+	}
 	PG_END_TRY();
 }
 
@@ -234,7 +232,7 @@ static DispatchCallback *
 check_creation(DispatchCreation *creation)
 {
 	if (creation->ref != NULL)
-		dispatch_check_length("dispatch_ref", creation->ref, REF_MIN_LENGTH, REF_MAX_LENGTH);
+		dispatch_check_ref(creation->ref);
 	dispatch_members_check(&creation->jobs, true);
 	dispatch_members_check(&creation->participants, true);
 	dispatch_check_object("custom data", creation->custom_data);
@@ -299,19 +297,29 @@ dispatch_create(DispatchCreation *creation)
 }
 
 /*
- * No open dispatch has the id: P0002 where none has it, 55000 where it is in a
- * final status.
+ * A change found no row to change: P0002 where no dispatch has the id, 40001
+ * where it has another version than expected, 55000 where it is in a final
+ * status.
  */
 static void
-error_not_open(const pg_uuid_t *id)
+error_unchanged(const DispatchChange *change)
 {
-	Datum value = UUIDPGetDatum(id);
+	const DispatchCarried *carried = &change->carried;
+	Datum value = UUIDPGetDatum(&change->dispatch_id);
+	char *id = dispatch_uuid_text(&change->dispatch_id);
+	int64 version;
 	bool isnull;
 
 	if (dispatch_execute(DISPATCH_FIND_STATUS, &value, NULL) == 0)
-		dispatch_error_no_dispatch(id);
+		dispatch_error_no_dispatch(&change->dispatch_id);
+	version = DatumGetInt64(dispatch_result(0, 2, &isnull));
+	if (carried->has_expected_version && carried->expected_version != version)
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("dispatch \"%s\" has version %lld, not %lld", id,
+							   (long long) version, (long long) carried->expected_version),
+						errhint("Read the dispatch again, and decide by what it is now.")));
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("dispatch \"%s\" is in the final status \"%s\"", dispatch_uuid_text(id),
+					errmsg("dispatch \"%s\" is in the final status \"%s\"", id,
 						   TextDatumGetCString(dispatch_result(0, 1, &isnull))),
 					errdetail("Nothing of a dispatch in a final status changes any more.")));
 }
@@ -345,7 +353,7 @@ write_change(const DispatchOperation *operation, DispatchChange *change,
 	change->at = GetCurrentTimestamp();
 	dispatch_build_begin(&change->data);
 	if (!operation->apply(change))
-		error_not_open(&change->dispatch_id);
+		error_unchanged(change);
 	event.dispatch_id = &change->dispatch_id;
 	event.sequence = change->version;
 	event.at = change->at;
@@ -386,37 +394,24 @@ dispatch_change(const DispatchOperation *operation, DispatchChange *change)
 }
 
 /*
- * 40001: the dispatch has another version than was expected.
- */
-static void
-check_version(const DispatchChange *change)
-{
-	const DispatchCarried *carried = &change->carried;
-	int64 version = change->version - 1;
-
-	if (carried->has_expected_version && carried->expected_version != version)
-		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-						errmsg("dispatch \"%s\" has version %lld, not %lld",
-							   dispatch_uuid_text(&change->dispatch_id), (long long) version,
-							   (long long) carried->expected_version),
-						errhint("Read the dispatch again, and decide by what it is now.")));
-}
-
-/*
- * Runs the statement of a change, whose first result is the new version; false
- * where no open dispatch has the id. values has room for the id and the time.
+ * Runs the statement of a change; false where it found no row to change. Its
+ * first arguments, for which values and nulls have room, are the id, the time
+ * and the version that is expected; its first results the new version and the
+ * time.
  */
 static bool
-change_row(DispatchStatement statement, DispatchChange *change, Datum *values, const char *nulls)
+change_row(DispatchStatement statement, DispatchChange *change, Datum *values, char *nulls)
 {
 	bool isnull;
 
 	values[0] = UUIDPGetDatum(&change->dispatch_id);
 	values[1] = TimestampTzGetDatum(change->at);
+	values[2] = Int64GetDatum(change->carried.expected_version);
+	nulls[2] = change->carried.has_expected_version ? ' ' : 'n';
 	if (dispatch_execute(statement, values, nulls) == 0)
 		return false;
 	change->version = DatumGetInt64(dispatch_result(0, 1, &isnull));
-	check_version(change);
+	change->at = DatumGetTimestampTz(dispatch_result(0, 2, &isnull));
 	return true;
 }
 
@@ -429,9 +424,10 @@ check_members(const DispatchChange *change)
 static bool
 add_members(DispatchChange *change)
 {
-	Datum values[2];
+	Datum values[3];
+	char nulls[] = "   ";
 
-	if (!change_row(DISPATCH_TOUCH, change, values, NULL))
+	if (!change_row(DISPATCH_TOUCH, change, values, nulls))
 		return false;
 	dispatch_members_add(&change->dispatch_id, change->version, change->at, &change->members, NULL);
 	dispatch_members_build(&change->data, &change->members);
@@ -441,9 +437,10 @@ add_members(DispatchChange *change)
 static bool
 remove_members(DispatchChange *change)
 {
-	Datum values[2];
+	Datum values[3];
+	char nulls[] = "   ";
 
-	if (!change_row(DISPATCH_TOUCH, change, values, NULL))
+	if (!change_row(DISPATCH_TOUCH, change, values, nulls))
 		return false;
 	dispatch_members_remove(&change->dispatch_id, &change->members);
 	dispatch_members_build(&change->data, &change->members);
@@ -455,7 +452,7 @@ check_status(const DispatchChange *change)
 {
 	dispatch_lifecycle_check_name("status", change->status);
 	if (change->sub_status != NULL)
-		dispatch_check_length("sub_status", change->sub_status, 1, SUB_STATUS_MAX_LENGTH);
+		dispatch_check_sub_status(change->sub_status);
 }
 
 /*
@@ -483,20 +480,20 @@ check_transition(const DispatchChange *change, const DispatchType *type, const c
 static bool
 update_status(DispatchChange *change)
 {
-	Datum values[4];
-	char nulls[] = "    ";
+	Datum values[5];
+	char nulls[] = "     ";
 	const DispatchType *type;
 	pg_uuid_t *type_id;
 	char *from;
 	bool isnull;
 
-	values[2] = CStringGetTextDatum(change->status);
-	values[3] = change->sub_status != NULL ? CStringGetTextDatum(change->sub_status) : (Datum) 0;
-	nulls[3] = change->sub_status != NULL ? ' ' : 'n';
+	values[3] = CStringGetTextDatum(change->status);
+	values[4] = change->sub_status != NULL ? CStringGetTextDatum(change->sub_status) : (Datum) 0;
+	nulls[4] = change->sub_status != NULL ? ' ' : 'n';
 	if (!change_row(DISPATCH_UPDATE_STATUS, change, values, nulls))
 		return false;
-	type_id = DatumGetUUIDP(dispatch_result(0, 2, &isnull));
-	from = TextDatumGetCString(dispatch_result(0, 3, &isnull));
+	type_id = DatumGetUUIDP(dispatch_result(0, 3, &isnull));
+	from = TextDatumGetCString(dispatch_result(0, 4, &isnull));
 	type = dispatch_type_by_id(type_id);
 	check_transition(change, type, from);
 	dispatch_build_text(&change->data, "status", change->status);
@@ -508,20 +505,21 @@ update_status(DispatchChange *change)
 static void
 check_sub_status(const DispatchChange *change)
 {
-	dispatch_check_length("sub_status", change->sub_status, 1, SUB_STATUS_MAX_LENGTH);
+	dispatch_check_sub_status(change->sub_status);
 }
 
 static bool
 update_sub_status(DispatchChange *change)
 {
-	Datum values[3];
+	Datum values[4];
+	char nulls[] = "    ";
 	bool isnull;
 
-	values[2] = CStringGetTextDatum(change->sub_status);
-	if (!change_row(DISPATCH_UPDATE_SUB_STATUS, change, values, NULL))
+	values[3] = CStringGetTextDatum(change->sub_status);
+	if (!change_row(DISPATCH_UPDATE_SUB_STATUS, change, values, nulls))
 		return false;
 	dispatch_build_text(&change->data, "status",
-						TextDatumGetCString(dispatch_result(0, 2, &isnull)));
+						TextDatumGetCString(dispatch_result(0, 3, &isnull)));
 	dispatch_build_text(&change->data, "subStatus", change->sub_status);
 	return true;
 }
@@ -535,14 +533,15 @@ check_patch(const DispatchChange *change)
 static bool
 update_custom_data(DispatchChange *change)
 {
-	Datum values[3];
+	Datum values[4];
+	char nulls[] = "    ";
 	bool isnull;
 
-	values[2] = JsonbPGetDatum(change->patch);
-	if (!change_row(DISPATCH_UPDATE_CUSTOM_DATA, change, values, NULL))
+	values[3] = JsonbPGetDatum(change->patch);
+	if (!change_row(DISPATCH_UPDATE_CUSTOM_DATA, change, values, nulls))
 		return false;
 	dispatch_build_document(&change->data, "customData",
-							DatumGetJsonbPCopy(dispatch_result(0, 2, &isnull)));
+							DatumGetJsonbPCopy(dispatch_result(0, 3, &isnull)));
 	dispatch_build_document(&change->data, "patch", change->patch);
 	return true;
 }

@@ -69,8 +69,8 @@ extern const DispatchOperation dispatch_update_custom_data_operation;
 
 extern pg_uuid_t dispatch_create(DispatchCreation *creation);
 extern int64 dispatch_change(const DispatchOperation *operation, DispatchChange *change);
-extern char *dispatch_caller(void);
-extern void dispatch_connect(void);
+extern void dispatch_check_ref(const char *ref);
+extern void dispatch_check_sub_status(const char *sub_status);
 extern bool dispatch_is_reserved_name(const char *name);
 
 #endif

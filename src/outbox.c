@@ -23,7 +23,7 @@
 #include "builder.h"
 #include "compat.h"
 #include "error.h"
-#include "operation.h"
+#include "owner.h"
 #include "statement.h"
 #include "uuid.h"
 
@@ -167,6 +167,25 @@ put_claimed(ReturnSetInfo *result, uint64 row)
 }
 
 /*
+ * Puts all rows of the claim, each with memory of its own.
+ */
+static void
+put_all_claimed(ReturnSetInfo *result, uint64 claimed)
+{
+	MemoryContext row_context =
+		AllocSetContextCreate(CurrentMemoryContext, "dispatch callback", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(row_context);
+
+	for (uint64 row = 0; row < claimed; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		put_claimed(result, row);
+		MemoryContextReset(row_context);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/*
  * A lease as an argument, as its end, counted from now. 22023: NULL, below 0,
  * or more than a year.
  */
@@ -183,7 +202,7 @@ lease_end(FunctionCallInfo fcinfo, int argument, TimestampTz now)
 	if (days < 0 || days > LEASE_MAX_DAYS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("lease must be 0 to %d days", LEASE_MAX_DAYS)));
-	return now + (int64) (days * USECS_PER_DAY);
+	return now + lease->time + ((int64) lease->month * 30 + lease->day) * USECS_PER_DAY;
 }
 
 /*
@@ -238,11 +257,7 @@ dispatch_claim_callbacks(PG_FUNCTION_ARGS)
 	dispatch_connect();
 	check_foreign(values[3]);
 	claimed = dispatch_execute(DISPATCH_CLAIM, values, NULL);
-	for (uint64 row = 0; row < claimed; row++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		put_claimed((ReturnSetInfo *) fcinfo->resultinfo, row);
-	}
+	put_all_claimed((ReturnSetInfo *) fcinfo->resultinfo, claimed);
 	SPI_finish();
 	return (Datum) 0;
 }

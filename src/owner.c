@@ -1,7 +1,7 @@
 /*
  * owner.c
- *	  Running something with the rights of the tables' owner, where a function
- *	  as a whole runs as its invoker.
+ *	  Who called, and running something with the rights of the tables' owner,
+ *	  where a function as a whole runs as its invoker.
  */
 #include "postgres.h"
 
@@ -18,6 +18,15 @@
 #include "compat.h"
 
 /*
+ * The role that called, outside of all SECURITY DEFINER functions.
+ */
+char *
+dispatch_caller(void)
+{
+	return GetUserNameFromId(GetOuterUserId(), false);
+}
+
+/*
  * The oid of dispatch.types; another one after DROP and CREATE EXTENSION.
  */
 Oid
@@ -32,8 +41,9 @@ dispatch_types_relid(void)
 }
 
 /*
- * Becomes the owner of the tables, with a search_path in which nothing of the
- * caller's is found, as a SECURITY DEFINER function does; who it was before.
+ * Becomes the owner of the tables, with the settings that the SECURITY DEFINER
+ * functions have: a search_path in which nothing of the caller's is found, and
+ * plans by index; who it was before.
  * An error undoes it with its transaction.
  */
 DispatchUser
@@ -52,6 +62,8 @@ dispatch_become_owner(void)
 	SetUserIdAndSecContext(owner, user.security | SECURITY_LOCAL_USERID_CHANGE);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
 	return user;
 }
 

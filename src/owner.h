@@ -1,6 +1,6 @@
 /*
  * owner.h
- *	  Running something with the rights of the tables' owner.
+ *	  Who called, and running something with the rights of the tables' owner.
  */
 #ifndef DISPATCH_OWNER_H
 #define DISPATCH_OWNER_H
@@ -15,6 +15,7 @@ typedef struct DispatchUser
 	int settings; /* nest level of the settings */
 } DispatchUser;
 
+extern char *dispatch_caller(void);
 extern Oid dispatch_types_relid(void);
 extern DispatchUser dispatch_become_owner(void);
 extern void dispatch_become_caller(const DispatchUser *user);

@@ -1,7 +1,8 @@
 /*
  * pattern.c
  *	  Regular expressions by PCRE2, with limits. Pure: patterns and subjects
- *	  are UTF-8, results are returned, nothing is raised but by a cancel.
+ *	  are UTF-8, results are returned; only a cancel and lack of memory are
+ *	  raised.
  *
  * Patterns come from users and may be hostile. PCRE2's match limit ends a
  * search that backtracks without end, but it holds for one start offset only,
@@ -29,13 +30,20 @@
 #define JIT_STACK_MAX (1024 * 1024) /* the default of 32 kB refuses valid text of 1 kB */
 #define HEAP_LIMIT_KB (16 * 1024)
 
-/* Each start offset of a quick search has 1,000 steps over 1 kB: 0.3 s were the worst of all. */
+/*
+ * A quick search cannot be cancelled, so it is kept small: 1 kB of subject, and
+ * 1,000 backtracking steps from each start offset. The worst that was found
+ * takes 0.3 s.
+ */
 #define QUICK_LENGTH 1024
 #define QUICK_MATCH_LIMIT 1000
 #define CAREFUL_MATCH_LIMIT 1000000
 
-/* Callouts between two looks at the clock. */
-#define CALLOUTS_PER_LOOK 1024
+/*
+ * What may be looked at between two looks at the clock, were every item to look
+ * at the whole subject, in bytes: 4 ms or so.
+ */
+#define WORK_PER_LOOK (4 * 1024 * 1024)
 
 struct DispatchPattern
 {
@@ -53,7 +61,8 @@ static pcre2_match_data *match_data = NULL;
 
 /* The careful search that runs. */
 static instr_time search_start;
-static uint32 callouts;
+static size_t callouts;
+static size_t callouts_per_look;
 
 /*
  * Memory for PCRE2. NULL on failure, so that no error jumps over its frames.
@@ -71,6 +80,19 @@ release(void *memory, void *context)
 	(void) context;
 	if (memory != NULL)
 		pfree(memory);
+}
+
+/*
+ * 53200, where no frame of PCRE2's is on the stack.
+ */
+pg_noreturn static void error_memory(void);
+
+static void
+error_memory(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+					errdetail("There was none for a regular expression.")));
+	pg_unreachable();
 }
 
 /*
@@ -93,12 +115,13 @@ static pcre2_code *
 compile_form(const char *pattern, size_t length, uint32_t options, pcre2_compile_context *context,
 			 DispatchPatternError *error)
 {
-	int code_error;
+	int code_error = 0;
 	pcre2_code *code =
 		pcre2_compile((PCRE2_SPTR) pattern, length,
 					  options | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY,
 					  &code_error, &error->offset, context);
 
+	error->no_memory = code == NULL && code_error == PCRE2_ERROR_NOMEMORY;
 	if (code == NULL && pcre2_get_error_message(code_error, (PCRE2_UCHAR *) error->message,
 												sizeof(error->message)) < 0)
 		snprintf(error->message, sizeof(error->message), "error %d", code_error);
@@ -126,7 +149,7 @@ compile_forms(DispatchPattern *result, const char *pattern, size_t length, Memor
 
 /*
  * Compiles a pattern (UTF-8, length in bytes) into memory of a context, with
- * which it goes. NULL when it cannot be compiled: then *error says why.
+ * which it goes. NULL when it cannot be compiled: then *error says why. 53200.
  */
 DispatchPattern *
 dispatch_pattern_compile(const char *pattern, size_t length, MemoryContext context,
@@ -134,15 +157,16 @@ dispatch_pattern_compile(const char *pattern, size_t length, MemoryContext conte
 {
 	DispatchPattern *result = allocate(sizeof(DispatchPattern), context);
 
-	strlcpy(error->message, "out of memory", sizeof(error->message));
-	error->offset = 0;
+	error->no_memory = true;
 	if (result == NULL)
-		return NULL;
+		error_memory();
 	memset(result, 0, sizeof(*result));
 	if (!compile_forms(result, pattern, length, context, error))
 	{
 		free_code(result);
 		pfree(result);
+		if (error->no_memory)
+			error_memory();
 		return NULL;
 	}
 	/* Where JIT cannot be had, the interpreter does the same. */
@@ -164,9 +188,10 @@ look_up(pcre2_callout_block *block, void *data)
 
 	(void) block;
 	(void) data;
-	if (++callouts % CALLOUTS_PER_LOOK != 0)
+	if (++callouts < callouts_per_look)
 		return 0;
-	if (InterruptPending)
+	callouts = 0;
+	if (QueryCancelPending || ProcDiePending)
 		return PCRE2_ERROR_CALLOUT;
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, search_start);
@@ -174,23 +199,22 @@ look_up(pcre2_callout_block *block, void *data)
 }
 
 /*
- * What every search of this backend uses. False when there is no memory.
+ * What every search of this backend uses. 53200 when there is no memory.
  */
-static bool
+static void
 prepare_search(void)
 {
 	pcre2_general_context *general;
 	pcre2_jit_stack *stack;
 
 	if (match_data != NULL)
-		return true;
+		return;
 	general = pcre2_general_context_create(allocate, release, TopMemoryContext);
 	if (general == NULL)
-		return false;
+		error_memory();
 	if (match_context == NULL && (match_context = pcre2_match_context_create(general)) != NULL)
 	{
 		pcre2_set_heap_limit(match_context, HEAP_LIMIT_KB);
-		pcre2_set_callout(match_context, look_up, NULL);
 		stack = pcre2_jit_stack_create(JIT_STACK_START, JIT_STACK_MAX, general);
 		if (stack != NULL)
 			pcre2_jit_stack_assign(match_context, NULL, stack);
@@ -198,13 +222,16 @@ prepare_search(void)
 	if (match_context != NULL)
 		match_data = pcre2_match_data_create(1, general);
 	pcre2_general_context_free(general);
-	return match_data != NULL;
+	if (match_data == NULL)
+		error_memory();
 }
 
 static int
 search(const pcre2_code *code, const char *subject, size_t length, uint32_t options,
 	   uint32_t match_limit)
 {
+	/* Callouts in the quick form are of the pattern's author: they do nothing. */
+	pcre2_set_callout(match_context, match_limit == CAREFUL_MATCH_LIMIT ? look_up : NULL, NULL);
 	pcre2_set_match_limit(match_context, match_limit);
 	return pcre2_match(code, (PCRE2_SPTR) subject, length, 0, options, match_data, match_context);
 }
@@ -221,6 +248,7 @@ search_carefully(DispatchPattern *pattern, const char *subject, size_t length, u
 		(void) pcre2_jit_compile(pattern->careful, PCRE2_JIT_COMPLETE);
 	pattern->careful_is_ready = true;
 	callouts = 0;
+	callouts_per_look = Max(WORK_PER_LOOK / (length + 1), 1);
 	INSTR_TIME_SET_CURRENT(search_start);
 	result = search(pattern->careful, subject, length, options, CAREFUL_MATCH_LIMIT);
 	CHECK_FOR_INTERRUPTS();
@@ -238,8 +266,7 @@ dispatch_pattern_search(DispatchPattern *pattern, const char *subject, size_t le
 	uint32_t options = known_utf8 ? PCRE2_NO_UTF_CHECK : 0;
 	int result = PCRE2_ERROR_MATCHLIMIT;
 
-	if (!prepare_search())
-		return DISPATCH_MATCH_LIMIT;
+	prepare_search();
 	if (length <= QUICK_LENGTH)
 		result = search(pattern->quick, subject, length, options, QUICK_MATCH_LIMIT);
 	if (result == PCRE2_ERROR_MATCHLIMIT)

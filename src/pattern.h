@@ -16,6 +16,7 @@ typedef struct DispatchPatternError
 {
 	char message[256];
 	size_t offset; /* in bytes */
+	bool no_memory;
 } DispatchPatternError;
 
 typedef enum DispatchMatch

@@ -18,7 +18,6 @@
 
 #include "compat.h"
 #include "error.h"
-#include "operation.h"
 #include "statement.h"
 
 #define PURGE_MAX 1000000

@@ -15,7 +15,7 @@
 
 #include "compat.h"
 #include "error.h"
-#include "operation.h"
+#include "owner.h"
 #include "statement.h"
 
 #define ID_MAX_LENGTH 128

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -16,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/jsonb.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "builder.h"
@@ -664,6 +666,9 @@ run_operation(const RequestOperation *operation, Request *request, DispatchBuild
 
 	require_right(operation->function);
 	user = dispatch_become_owner();
+	/* Reads see what was done before, in this statement too. */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	if (operation->options & RETURNS_LIST)
 		dispatch_build_begin_array(result, "data");
 	else
@@ -673,6 +678,7 @@ run_operation(const RequestOperation *operation, Request *request, DispatchBuild
 		dispatch_build_end_array(result);
 	else
 		dispatch_build_end_object(result);
+	PopActiveSnapshot();
 	dispatch_become_caller(&user);
 }
 

@@ -62,14 +62,14 @@ mix_bytes(uint64 hash, const char *data, int length)
 }
 
 /*
- * Mixes a string in, as UTF-8.
+ * Mixes a string in, as UTF-8; as it is, where the encoding is not known.
  */
 static uint64
 mix_string(uint64 hash, const char *data, int length)
 {
 	char *utf8;
 
-	if (GetDatabaseEncoding() == PG_UTF8)
+	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
 		return mix_bytes(hash, data, length);
 	utf8 = pg_server_to_any(data, length, PG_UTF8);
 	if (utf8 == data)

@@ -79,7 +79,11 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" ORDER BY e.sequence",
 		{ UUIDOID } },
 
-	/* Dispatches. Their changes lock the row; a final status keeps them away. */
+	/*
+	 * Dispatches. Their changes lock the row; a final status keeps them away,
+	 * and so does another version than $3, where that is given.
+	 * The time was taken before the lock: it must not go back.
+	 */
 	[DISPATCH_INSERT_DISPATCH] = { SPI_OK_INSERT_RETURNING,
 		"INSERT INTO dispatch.dispatches AS d"
 		"       (id, type_id, dispatch_ref, custom_data, extra, created_at, updated_at)"
@@ -88,14 +92,16 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		{ UUIDOID, UUIDOID, TEXTOID, JSONBOID, JSONBOID, TIMESTAMPTZOID } },
 	[DISPATCH_TOUCH] = { SPI_OK_UPDATE_RETURNING,
 		"UPDATE dispatch.dispatches AS d"
-		"   SET version = d.version + 1, updated_at = $2"
+		"   SET version = d.version + 1, updated_at = GREATEST(d.updated_at, $2)"
 		" WHERE d.id = $1"
 		"   AND d.closed_at IS NULL"
-		" RETURNING d.version",
-		{ UUIDOID, TIMESTAMPTZOID } },
+		"   AND ($3 IS NULL OR d.version = $3)"
+		" RETURNING d.version, d.updated_at",
+		{ UUIDOID, TIMESTAMPTZOID, INT8OID } },
 	[DISPATCH_UPDATE_STATUS] = { SPI_OK_UPDATE_RETURNING,
 		"UPDATE dispatch.dispatches AS d"
-		"   SET version = d.version + 1, updated_at = $2, status = $3, sub_status = $4"
+		"   SET version = d.version + 1, updated_at = GREATEST(d.updated_at, $2),"
+		"       status = $4, sub_status = $5"
 		"  FROM (SELECT o.id, o.status"
 		"          FROM dispatch.dispatches AS o"
 		"         WHERE o.id = $1"
@@ -103,24 +109,27 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE d.id = $1"
 		"   AND o.id = d.id"
 		"   AND d.closed_at IS NULL"
-		" RETURNING d.version, d.type_id, o.status",
-		{ UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID } },
+		"   AND ($3 IS NULL OR d.version = $3)"
+		" RETURNING d.version, d.updated_at, d.type_id, o.status",
+		{ UUIDOID, TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID } },
 	[DISPATCH_UPDATE_SUB_STATUS] = { SPI_OK_UPDATE_RETURNING,
 		"UPDATE dispatch.dispatches AS d"
-		"   SET version = d.version + 1, updated_at = $2, sub_status = $3"
+		"   SET version = d.version + 1, updated_at = GREATEST(d.updated_at, $2), sub_status = $4"
 		" WHERE d.id = $1"
 		"   AND d.closed_at IS NULL"
-		" RETURNING d.version, d.status",
-		{ UUIDOID, TIMESTAMPTZOID, TEXTOID } },
+		"   AND ($3 IS NULL OR d.version = $3)"
+		" RETURNING d.version, d.updated_at, d.status",
+		{ UUIDOID, TIMESTAMPTZOID, INT8OID, TEXTOID } },
 	/* Without a seal the row is validated even where the patch changes nothing. */
 	[DISPATCH_UPDATE_CUSTOM_DATA] = { SPI_OK_UPDATE_RETURNING,
 		"UPDATE dispatch.dispatches AS d"
-		"   SET version = d.version + 1, updated_at = $2, seal = NULL,"
-		"       custom_data = dispatch.merge_patch(d.custom_data, $3)"
+		"   SET version = d.version + 1, updated_at = GREATEST(d.updated_at, $2), seal = NULL,"
+		"       custom_data = dispatch.merge_patch(d.custom_data, $4)"
 		" WHERE d.id = $1"
 		"   AND d.closed_at IS NULL"
-		" RETURNING d.version, d.custom_data",
-		{ UUIDOID, TIMESTAMPTZOID, JSONBOID } },
+		"   AND ($3 IS NULL OR d.version = $3)"
+		" RETURNING d.version, d.updated_at, d.custom_data",
+		{ UUIDOID, TIMESTAMPTZOID, INT8OID, JSONBOID } },
 	[DISPATCH_LOCK] = { SPI_OK_SELECT,
 		"SELECT d.id"
 		"  FROM dispatch.dispatches AS d"
@@ -128,7 +137,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"   FOR NO KEY UPDATE",
 		{ UUIDOID } },
 	[DISPATCH_FIND_STATUS] = { SPI_OK_SELECT,
-		"SELECT d.status"
+		"SELECT d.status, d.version"
 		"  FROM dispatch.dispatches AS d"
 		" WHERE d.id = $1",
 		{ UUIDOID } },
@@ -287,7 +296,8 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"       ELSE pg_catalog.make_interval(secs => pg_catalog.random()"
 		"            * LEAST($10 * pg_catalog.power(2, LEAST(o.tries - 1, 64)), $11)) END"
 		"  FROM outcome AS o"
-		" WHERE q.callback_id = o.callback_id"
+		" WHERE q.callback_id = ANY ($1)"
+		"   AND q.callback_id = o.callback_id"
 		"   AND o.state IS NULL),"
 		" kept AS ("
 		"INSERT INTO dispatch.attempts"
@@ -306,14 +316,21 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID } },
 	/* A lease that ends now gives the callback back: the claim was not used. */
 	[DISPATCH_RENEW] = { SPI_OK_UPDATE,
+		"WITH held AS MATERIALIZED ("
+		"SELECT q.callback_id, q.attempt"
+		"  FROM dispatch.queue AS q"
+		" WHERE q.callback_id = ANY ($1)"
+		"   AND q.leased"
+		" ORDER BY q.callback_id"
+		"   FOR UPDATE)"
 		"UPDATE dispatch.queue AS q"
 		"   SET next_at = $3, leased = $3 > $4,"
 		"       unused = q.unused + CASE WHEN $3 > $4 THEN 0 ELSE 1 END"
-		"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS a(callback_id, attempt)"
+		"  FROM held AS h"
+		"  JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS a(callback_id, attempt)"
+		"       USING (callback_id, attempt)"
 		" WHERE q.callback_id = ANY ($1)"
-		"   AND q.callback_id = a.callback_id"
-		"   AND q.attempt = a.attempt"
-		"   AND q.leased",
+		"   AND q.callback_id = h.callback_id",
 		{ UUIDARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
 
 	/*
@@ -358,18 +375,50 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"DELETE FROM dispatch.requests AS r WHERE r.dispatch_id = ANY ($1)",
 		{ UUIDARRAYOID } },
 
-	/* Functions by their names, as GRANT takes them. */
-	[DISPATCH_FIND_FUNCTIONS] = { SPI_OK_SELECT,
-		"SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::text, ', ')"
-		"  FROM pg_catalog.pg_proc AS p"
-		"  JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace"
-		" WHERE n.nspname = 'dispatch'"
-		"   AND p.proname = ANY ($1)",
+	/* Functions and relations by their names, as GRANT takes them, and whether a role has them. */
+	[DISPATCH_FIND_OBJECTS] = { SPI_OK_SELECT,
+		"SELECT (SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::text, ', ')"
+		"          FROM pg_catalog.pg_proc AS p"
+		"         WHERE p.pronamespace = n.oid"
+		"           AND p.proname = ANY ($1)),"
+		"       (SELECT pg_catalog.string_agg(c.oid::pg_catalog.regclass::text, ', ')"
+		"          FROM pg_catalog.pg_class AS c"
+		"         WHERE c.relnamespace = n.oid"
+		"           AND c.relname = ANY ($1)"
+		"           AND c.relkind IN ('r', 'v'))"
+		"  FROM pg_catalog.pg_namespace AS n"
+		" WHERE n.nspname = 'dispatch'",
 		{ TEXTARRAYOID } },
+	[DISPATCH_CHECK_RIGHTS] = { SPI_OK_SELECT,
+		"SELECT pg_catalog.has_schema_privilege($2, n.oid, 'USAGE')"
+		"   AND NOT EXISTS ("
+		"       SELECT FROM pg_catalog.pg_proc AS p"
+		"        WHERE p.pronamespace = n.oid"
+		"          AND p.proname = ANY ($1)"
+		"          AND NOT pg_catalog.has_function_privilege($2, p.oid, 'EXECUTE'))"
+		"   AND NOT EXISTS ("
+		"       SELECT FROM pg_catalog.pg_class AS c"
+		"        WHERE c.relnamespace = n.oid"
+		"          AND c.relname = ANY ($1)"
+		"          AND c.relkind IN ('r', 'v')"
+		"          AND NOT pg_catalog.has_table_privilege($2, c.oid, 'SELECT'))"
+		"  FROM pg_catalog.pg_namespace AS n"
+		" WHERE n.nspname = 'dispatch'",
+		{ TEXTARRAYOID, OIDOID } },
 };
 /* clang-format on */
 
 static SPIPlanPtr plans[DISPATCH_STATEMENTS];
+
+/*
+ * SPI_connect() that raises.
+ */
+void
+dispatch_connect(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
 
 /*
  * The plan of a statement, prepared and kept where this is its first use.
@@ -385,7 +434,8 @@ plan_of(DispatchStatement statement)
 
 		while (nargs < MAX_ARGUMENTS && OidIsValid(text->types[nargs]))
 			nargs++;
-		plan = SPI_prepare(text->text, nargs, (Oid *) text->types);
+		/* One plan for all arguments: to plan again and again would cost more than it could gain. */
+		plan = SPI_prepare_cursor(text->text, nargs, (Oid *) text->types, CURSOR_OPT_GENERIC_PLAN);
 		if (plan == NULL)
 			elog(ERROR, "could not prepare \"%s\": %s", text->text,
 				 SPI_result_code_string(SPI_result));
@@ -440,16 +490,15 @@ run(DispatchStatement statement, Datum *values, const char *nulls, Snapshot snap
 	SPIPlanPtr plan = plan_of(statement);
 	volatile int result = 0;
 
-	PG_TRY()
-		;
-		{
-			result = SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, read_only,
-										  snapshot == InvalidSnapshot, 0);
-		}
-		PG_CATCH();
-		{
-			rethrow_without(text->text, context);
-		}
+	PG_TRY();
+	{
+		result = SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, read_only,
+									  snapshot == InvalidSnapshot, 0);
+	}
+	PG_CATCH();
+	{
+		rethrow_without(text->text, context);
+	}
 	PG_END_TRY();
 	if (result != text->result)
 		elog(ERROR, "\"%s\" gave %s", text->text, SPI_result_code_string(result));

@@ -47,10 +47,12 @@ typedef enum DispatchStatement
 	DISPATCH_DELETE_EVENTS_OF,
 	DISPATCH_DELETE_ATTEMPTS_OF,
 	DISPATCH_DELETE_REQUESTS_OF,
-	DISPATCH_FIND_FUNCTIONS,
+	DISPATCH_FIND_OBJECTS,
+	DISPATCH_CHECK_RIGHTS,
 	DISPATCH_STATEMENTS
 } DispatchStatement;
 
+extern void dispatch_connect(void);
 extern uint64 dispatch_execute(DispatchStatement statement, Datum *values, const char *nulls);
 extern uint64 dispatch_query(DispatchStatement statement, Datum *values, const char *nulls);
 extern uint64 dispatch_query_snapshot(DispatchStatement statement, Datum *values,

@@ -21,6 +21,7 @@
 #include "custom_data.h"
 #include "error.h"
 #include "lifecycle.h"
+#include "operation.h"
 #include "seal.h"
 #include "type_cache.h"
 
@@ -43,11 +44,12 @@ enum
 	COLUMNS
 };
 
+/* A row, with whatever columns of their own users have added behind ours. */
 typedef struct Row
 {
-	Datum values[COLUMNS];
-	bool nulls[COLUMNS];
-	bool changed[COLUMNS]; /* by this trigger */
+	Datum *values;
+	bool *nulls;
+	bool *changed; /* by this trigger */
 } Row;
 
 static void
@@ -82,8 +84,7 @@ check_texts(const Row *row)
 		dispatch_check_length("dispatch_ref", TextDatumGetCString(row->values[COLUMN_DISPATCH_REF]),
 							  4, 64);
 	if (!row->nulls[COLUMN_SUB_STATUS])
-		dispatch_check_length("sub_status", TextDatumGetCString(row->values[COLUMN_SUB_STATUS]), 1,
-							  64);
+		dispatch_check_sub_status(TextDatumGetCString(row->values[COLUMN_SUB_STATUS]));
 	if (!row->nulls[COLUMN_EXTRA])
 		dispatch_check_object("extra", DatumGetJsonbP(row->values[COLUMN_EXTRA]));
 }
@@ -105,8 +106,10 @@ seal_of_data(const Row *row)
 static int64
 seal_of_status(const Row *row)
 {
-	TimestampTz closed_at = DatumGetTimestampTz(row->values[COLUMN_CLOSED_AT]);
+	TimestampTz closed_at = 0;
 
+	if (!row->nulls[COLUMN_CLOSED_AT])
+		closed_at = DatumGetTimestampTz(row->values[COLUMN_CLOSED_AT]);
 	return dispatch_seal_status(TextDatumGetCString(row->values[COLUMN_STATUS]),
 								row->nulls[COLUMN_CLOSED_AT] ? NULL : &closed_at);
 }
@@ -233,6 +236,21 @@ check_row(Row *row, const Row *old, TupleDesc desc)
 		set_seal(row, unchanged ? old : NULL);
 }
 
+/*
+ * Takes a tuple apart.
+ */
+static Row
+read_row(HeapTuple tuple, TupleDesc desc)
+{
+	Row row;
+
+	row.values = palloc(desc->natts * sizeof(Datum));
+	row.nulls = palloc(desc->natts * sizeof(bool));
+	row.changed = palloc0(desc->natts * sizeof(bool));
+	heap_deform_tuple(tuple, desc, row.values, row.nulls);
+	return row;
+}
+
 PG_FUNCTION_INFO_V1(dispatch_check_dispatch);
 
 /*
@@ -258,13 +276,12 @@ dispatch_check_dispatch(PG_FUNCTION_ARGS)
 	update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
 	tuple = update ? data->tg_newtuple : data->tg_trigtuple;
 	desc = RelationGetDescr(data->tg_relation);
-	if (desc->natts != COLUMNS)
+	if (desc->natts < COLUMNS)
 		elog(ERROR, "relation \"%s\" has %d columns instead of %d",
 			 RelationGetRelationName(data->tg_relation), desc->natts, COLUMNS);
-	heap_deform_tuple(tuple, desc, row.values, row.nulls);
-	memset(row.changed, 0, sizeof(row.changed));
+	row = read_row(tuple, desc);
 	if (update)
-		heap_deform_tuple(data->tg_trigtuple, desc, old.values, old.nulls);
+		old = read_row(data->tg_trigtuple, desc);
 	check_row(&row, update ? &old : NULL, desc);
 	for (int column = 0; column < COLUMNS; column++)
 		if (row.changed[column])

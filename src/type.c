@@ -17,7 +17,7 @@
 #include "document.h"
 #include "error.h"
 #include "lifecycle.h"
-#include "operation.h"
+#include "owner.h"
 #include "statement.h"
 #include "uuid.h"
 #include "validator.h"
@@ -72,23 +72,22 @@ insert_type(const pg_uuid_t *id, const char *name, const Jsonb *lifecycle, bool 
 	values[2] = JsonbPGetDatum(lifecycle);
 	values[3] = BoolGetDatum(additional);
 	values[4] = TimestampTzGetDatum(at);
-	PG_TRY()
-		;
-		{
-			(void) dispatch_execute(DISPATCH_INSERT_TYPE, values, NULL);
-		}
-		PG_CATCH();
-		{
-			const char *detail;
+	PG_TRY();
+	{
+		(void) dispatch_execute(DISPATCH_INSERT_TYPE, values, NULL);
+	}
+	PG_CATCH();
+	{
+		const char *detail;
 
-			if (!dispatch_caught_duplicate("types_name_key", caller, &detail))
-				PG_RE_THROW();
-			ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
-							errmsg("dispatch type \"%s\" already exists", name),
-							err_generic_string(PG_DIAG_SCHEMA_NAME, "dispatch"),
-							err_generic_string(PG_DIAG_TABLE_NAME, "types"),
-							err_generic_string(PG_DIAG_CONSTRAINT_NAME, "types_name_key")));
-		}
+		if (!dispatch_caught_duplicate("types_name_key", caller, &detail))
+			PG_RE_THROW();
+		ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
+						errmsg("dispatch type \"%s\" already exists", name),
+						err_generic_string(PG_DIAG_SCHEMA_NAME, "dispatch"),
+						err_generic_string(PG_DIAG_TABLE_NAME, "types"),
+						err_generic_string(PG_DIAG_CONSTRAINT_NAME, "types_name_key")));
+	}
 	PG_END_TRY();
 }
 

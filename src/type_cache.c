@@ -14,7 +14,6 @@
 
 #include "type_cache.h"
 
-#include "access/xact.h"
 #include "commands/trigger.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -23,6 +22,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "builder.h"
 #include "compat.h"
 #include "error.h"
 #include "owner.h"
@@ -63,17 +63,20 @@ static MemoryContext cache_context = NULL;
 static HTAB *types_by_id = NULL;
 static HTAB *types_by_name = NULL;
 static Oid types_relid = InvalidOid;
-static bool invalidated = false;
+
+/* Counts the invalidations, and which of them the tables have taken notice of. */
+static uint64 generation = 0;
+static uint64 noticed = 0;
 
 /*
- * Notes that types have changed, no more: this may run anywhere.
+ * Counts that types have changed, no more: this may run anywhere.
  */
 static void
 note_invalidation(Datum arg, Oid relid)
 {
 	(void) arg;
 	if (!OidIsValid(relid) || relid == types_relid)
-		invalidated = true;
+		generation++;
 }
 
 /*
@@ -176,17 +179,9 @@ collect_defaults(const DispatchProgram *program)
 	for (int i = 0; i < program->nattributes; i++)
 	{
 		const DispatchAttribute *attribute = &program->attributes[i];
-		JsonbValue key;
-		JsonbValue value;
 
-		if (!attribute->has_default)
-			continue;
-		key.type = jbvString;
-		key.val.string.val = (char *) attribute->name.data;
-		key.val.string.len = attribute->name.length;
-		value = dispatch_value_jsonb(&attribute->default_value);
-		(void) pushJsonbValue(&state, WJB_KEY, &key);
-		(void) pushJsonbValue(&state, WJB_VALUE, &value);
+		if (attribute->has_default)
+			dispatch_push_member(&state, &attribute->name, &attribute->default_value);
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
@@ -252,8 +247,7 @@ read_type(DispatchStatement statement, Datum key, Snapshot snapshot)
 	DispatchUser user = dispatch_become_owner();
 
 	types_relid = dispatch_types_relid();
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
+	dispatch_connect();
 	if (dispatch_query_snapshot(statement, &key, snapshot) > 0)
 		cached = compile_row(parent);
 	SPI_finish();
@@ -285,23 +279,21 @@ keep(CachedType *cached)
 }
 
 /*
- * Loads a type; NULL when there is none. In parallel mode, where the latest
- * snapshot cannot be had, by the active one, and then the type is not kept.
+ * Loads a type; NULL when there is none. By the snapshot of the catalogs, which
+ * is the latest, also where that of a REPEATABLE READ transaction is old, and
+ * can be had in parallel mode.
  */
 static const DispatchType *
 load(DispatchStatement statement, Datum key)
 {
-	bool parallel = IsInParallelMode();
-	Snapshot snapshot = parallel ? GetActiveSnapshot() : GetLatestSnapshot();
-	CachedType *cached;
+	uint64 before = generation;
+	Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(dispatch_types_relid()));
+	CachedType *cached = read_type(statement, key, snapshot);
 
-	invalidated = false;
-	snapshot = RegisterSnapshot(snapshot);
-	cached = read_type(statement, key, snapshot);
 	UnregisterSnapshot(snapshot);
 	if (cached == NULL)
 		return NULL;
-	if (parallel || invalidated || !keep(cached))
+	if (generation != before || !keep(cached))
 		return &cached->type; /* lives in the current context */
 	return use(cached);
 }
@@ -314,9 +306,9 @@ refresh(void)
 {
 	AcceptInvalidationMessages();
 	make_tables();
-	if (invalidated)
+	if (generation != noticed)
 		drop_types();
-	invalidated = false;
+	noticed = generation;
 }
 
 /*

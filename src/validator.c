@@ -1,7 +1,8 @@
 /*
  * validator.c
- *	  Validates a document by the attributes of a type. Pure: no SPI, no fmgr;
- *	  what is wrong is returned, nothing is raised but by a cancel.
+ *	  Validates a document by the attributes of a type. No SPI. What is wrong
+ *	  with the document is returned; only a cancel, lack of memory or stack, and
+ *	  text that cannot be converted to UTF-8 are raised.
  *
  * Attributes lie in the order in which jsonb keeps keys, so a document is
  * checked by one walk over two sorted lists, with no lookup by name and no
@@ -13,6 +14,7 @@
 #include "validator.h"
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/json.h"
 
 #include "compat.h"
@@ -83,6 +85,8 @@ shown(const DispatchValue *value)
 		return quoted(dispatch_value_string(value));
 	if (value->length <= CONTAINER_SHOWN)
 		return dispatch_cut(dispatch_value_text(value));
+	if (value->kind == DISPATCH_NUMBER)
+		return "a very long number";
 	return psprintf(value->kind == DISPATCH_OBJECT ? "an object of %u members"
 												   : "an array of %u elements",
 					JsonContainerSize(value->as.container));
@@ -195,11 +199,12 @@ check_pattern(const DispatchAttribute *attribute, const DispatchValue *value,
 			  DispatchFindings *findings)
 {
 	bool utf8 = GetDatabaseEncoding() == PG_UTF8;
+	bool convert = !utf8 && GetDatabaseEncoding() != PG_SQL_ASCII;
 	char *subject = (char *) value->as.string;
 	int length = value->length;
 	DispatchMatch match;
 
-	if (!utf8)
+	if (convert)
 		subject = pg_server_to_any(value->as.string, value->length, PG_UTF8);
 	if (subject != value->as.string)
 		length = strlen(subject);
@@ -304,6 +309,7 @@ dispatch_program_run(const DispatchProgram *program, const JsonbContainer *docum
 		DispatchVerdict found;
 		int order;
 
+		CHECK_FOR_INTERRUPTS();
 		if (!more)
 			order = -1;
 		else if (next == program->nattributes)
