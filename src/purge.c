@@ -21,7 +21,8 @@
 #include "statement.h"
 
 #define PURGE_MAX 1000000
-#define ID_COLUMN 1 /* of dispatch.dispatches */
+#define OLDEST_DAYS 1000000 /* nothing is older */
+#define ID_COLUMN 1         /* of dispatch.dispatches */
 
 /* How many dispatches one statement takes. */
 #define BATCH 1000
@@ -86,6 +87,24 @@ dispatch_dispatches_deleted(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/*
+ * The time that is so long ago; 22023 for one to come.
+ */
+static TimestampTz
+cutoff(const Interval *older_than, TimestampTz now)
+{
+	double days =
+		older_than->month * 30.0 + older_than->day + (double) older_than->time / USECS_PER_DAY;
+
+	if (days < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("older_than must not be negative")));
+	if (days > OLDEST_DAYS)
+		return DT_NOBEGIN;
+	return DatumGetTimestampTz(DirectFunctionCall2(
+		timestamptz_mi_interval, TimestampTzGetDatum(now), IntervalPGetDatum(older_than)));
+}
+
 PG_FUNCTION_INFO_V1(dispatch_purge);
 
 /*
@@ -110,11 +129,7 @@ dispatch_purge(PG_FUNCTION_ARGS)
 	if (PG_GETARG_INT32(1) < 1 || PG_GETARG_INT32(1) > PURGE_MAX)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("max_rows must be 1 to %d", PURGE_MAX)));
-	values[0] =
-		DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(now), PG_GETARG_DATUM(0));
-	if (DatumGetTimestampTz(values[0]) > now)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("older_than must not be negative")));
+	values[0] = TimestampTzGetDatum(cutoff(PG_GETARG_INTERVAL_P(0), now));
 	values[1] = PG_GETARG_DATUM(1);
 	dispatch_connect();
 	purged = dispatch_execute(DISPATCH_PURGE, values, NULL);
