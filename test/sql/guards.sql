@@ -134,6 +134,8 @@ SELECT count(*), count(*) FILTER (WHERE pg_temp.requested('addJob', '{}', '{"job
 -- More than any version can be: malformed, or at least not this dispatch's.
 SELECT pg_temp.requested('addJob', '{}', '{"jobId": "x"}', '1e30') ~ '22023|40001';
 SELECT pg_temp.requested('addJob', '{}', '{"jobId": "x"}', ('1' || repeat('0', 2000))::jsonb) ~ '22023|40001';
+-- What is created has no version yet; a guard is not passed over in silence.
+SELECT pg_temp.fails($$SELECT dispatch.request('createDispatch', body => '{"dispatchTypeName": "plain", "expectedVersion": 1}')$$);
 -- Not in params, and not where nothing is changed.
 SELECT pg_temp.fails($$SELECT dispatch.request('addJob', '{"dispatchRef": "ROUTE-17", "expectedVersion": 33}', '{"jobId": "x"}')$$);
 SELECT pg_temp.fails($$SELECT dispatch.request('getDispatch', '{"dispatchRef": "ROUTE-17"}', '{"expectedVersion": 33}')$$);

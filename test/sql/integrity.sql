@@ -82,6 +82,8 @@ SELECT * FROM pg_temp.breaks($$DELETE FROM dispatch.types WHERE name = 'unused'$
 SELECT * FROM pg_temp.breaks($$UPDATE dispatch.types SET revision = revision + 1 WHERE name = 'plain'$$);
 SELECT * FROM pg_temp.breaks($$DELETE FROM dispatch.type_events WHERE type_id = (SELECT id FROM dispatch.types WHERE name = 'unused')$$);
 SELECT * FROM pg_temp.breaks($$INSERT INTO dispatch.type_events SELECT type_id, 99, type, data, event_meta, caller, at FROM dispatch.type_events WHERE sequence = 3$$);
+-- A lifecycle that says nothing has none of the statuses.
+SELECT count(*) FROM pg_temp.breaks($$UPDATE dispatch.types SET lifecycle = '{}'$$) AS p WHERE p LIKE 'dispatch in a status that its type lacks: %';
 -- Rows of dispatches
 SELECT * FROM pg_temp.breaks($$UPDATE dispatch.dispatches SET type_id = '00000000-0000-7000-8000-000000000000' WHERE dispatch_ref = 'new-1'$$);
 SELECT * FROM pg_temp.breaks($$UPDATE dispatch.dispatches SET custom_data = custom_data || '{"zone": "west"}' WHERE dispatch_ref = 'open-1'$$);
