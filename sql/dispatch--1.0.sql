@@ -188,7 +188,7 @@ CREATE INDEX requests_dispatch_idx ON dispatch.requests (dispatch_id);
 
 COMMENT ON INDEX dispatch.requests_dispatch_idx IS 'the requests of a dispatch, which go with it';
 COMMENT ON TABLE dispatch.requests IS 'calls that were made with a request_id, and what they returned';
-COMMENT ON COLUMN dispatch.requests.operation IS 'the type of the event that the call recorded';
+COMMENT ON COLUMN dispatch.requests.operation IS 'the function that was called';
 COMMENT ON COLUMN dispatch.requests.version IS 'what the call returned; of a create its dispatch_id is';
 COMMENT ON COLUMN dispatch.requests.digest IS 'hash of the arguments';
 
@@ -742,14 +742,14 @@ UNION ALL
 SELECT 'dispatch in a status that its type lacks', format('dispatch %s, status %s', d.id, d.status)
   FROM dispatch.dispatches AS d
   JOIN dispatch.types AS t ON t.id = d.type_id
- WHERE NOT (t.lifecycle -> 'transitions' ? d.status OR t.lifecycle -> 'final' ? d.status)
+ WHERE (t.lifecycle -> 'transitions' ? d.status OR t.lifecycle -> 'final' ? d.status) IS NOT TRUE
 UNION ALL
 SELECT 'dispatch whose closed_at does not fit its status', format('dispatch %s, status %s', d.id, d.status)
   FROM dispatch.dispatches AS d
   JOIN dispatch.types AS t ON t.id = d.type_id
- WHERE (t.lifecycle -> 'final' ? d.status) <> (d.closed_at IS NOT NULL)
+ WHERE (t.lifecycle -> 'final' ? d.status) IS DISTINCT FROM (d.closed_at IS NOT NULL)
 UNION ALL
-SELECT 'dispatch whose version is not that of its events', format('dispatch %s, version %s, %s events, the last %s', d.id, d.version, COALESCE(e.events, 0), e.last)
+SELECT 'dispatch whose version is not that of its events', format('dispatch %s, version %s, %s events, the last %s', d.id, d.version, COALESCE(e.events, 0), COALESCE(e.last, 0))
   FROM dispatch.dispatches AS d
   LEFT JOIN (SELECT e.dispatch_id, count(*) AS events, max(e.sequence) AS last
                FROM dispatch.event_log AS e

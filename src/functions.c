@@ -104,6 +104,17 @@ required_members(FunctionCallInfo fcinfo, int place, DispatchMemberKind kind,
 }
 
 /*
+ * The request_id, which belongs to the function that is called.
+ */
+static void
+take_request_id(FunctionCallInfo fcinfo, int place, DispatchCarried *carried)
+{
+	carried->request_id = optional_text(fcinfo, place);
+	if (carried->request_id != NULL)
+		carried->function = get_func_name(fcinfo->flinfo->fn_oid);
+}
+
+/*
  * A change of the dispatch that the first argument names; its callback,
  * event_meta, request_id and expected_version are from the given place on.
  */
@@ -114,7 +125,7 @@ begin_change(FunctionCallInfo fcinfo, int carried, DispatchChange *change)
 	change->dispatch_id = *required_id(fcinfo, 0, "dispatch_id");
 	change->carried.callback = optional_document(fcinfo, carried);
 	change->carried.event_meta = optional_document(fcinfo, carried + 1);
-	change->carried.request_id = optional_text(fcinfo, carried + 2);
+	take_request_id(fcinfo, carried + 2, &change->carried);
 	change->carried.has_expected_version = !PG_ARGISNULL(carried + 3);
 	if (change->carried.has_expected_version)
 		change->carried.expected_version = PG_GETARG_INT64(carried + 3);
@@ -276,7 +287,7 @@ dispatch_create_dispatch(PG_FUNCTION_ARGS)
 	creation.custom_data = required_document(fcinfo, 4, "custom_data");
 	creation.carried.callback = optional_document(fcinfo, 5);
 	creation.carried.event_meta = optional_document(fcinfo, 6);
-	creation.carried.request_id = optional_text(fcinfo, 7);
+	take_request_id(fcinfo, 7, &creation.carried);
 	creation.extra = optional_document(fcinfo, 8);
 	*id = dispatch_create(&creation);
 	PG_RETURN_UUID_P(id);

@@ -28,9 +28,6 @@
 #define REF_MAX_LENGTH 64
 #define SUB_STATUS_MAX_LENGTH 64
 
-/* The event of a creation. */
-#define CREATED "dispatch.created"
-
 /* Names of get_dispatch()'s own, which a dispatch's extra members cannot have. */
 static const char *const reserved_names[] = {
 	"dispatchId", "dispatchRef",  "dispatchTypeId", "dispatchTypeName", "status",    "subStatus",
@@ -188,7 +185,8 @@ creation_data(const DispatchCreation *creation, char *status, Jsonb *custom_data
 static void
 build_carried(DispatchBuilder *builder, const DispatchCarried *carried)
 {
-	dispatch_build_document(builder, "callback", carried->callback);
+	if (carried->callback != NULL && dispatch_root(carried->callback).kind != DISPATCH_NULL)
+		dispatch_build_document(builder, "callback", carried->callback);
 	dispatch_build_document(builder, "eventMeta", carried->event_meta);
 	if (carried->has_expected_version)
 		dispatch_build_integer(builder, "expectedVersion", carried->expected_version);
@@ -259,7 +257,7 @@ write_creation(const DispatchCreation *creation, const pg_uuid_t *id, TimestampT
 	event.dispatch_id = id;
 	event.sequence = 1;
 	event.at = at;
-	event.type = CREATED;
+	event.type = "dispatch.created";
 	event.data = creation_data(creation, status, custom_data);
 	event.event_meta = creation->carried.event_meta;
 	event.callback = callback;
@@ -275,7 +273,7 @@ pg_uuid_t
 dispatch_create(DispatchCreation *creation)
 {
 	DispatchCallback *callback = check_creation(creation);
-	DispatchCall call = { .operation = CREATED,
+	DispatchCall call = { .operation = creation->carried.function,
 						  .request_id = creation->carried.request_id,
 						  .version = 1 };
 	TimestampTz at = GetCurrentTimestamp();
@@ -372,7 +370,7 @@ int64
 dispatch_change(const DispatchOperation *operation, DispatchChange *change)
 {
 	DispatchCallback *callback = check_carried(&change->carried);
-	DispatchCall call = { .operation = operation->event,
+	DispatchCall call = { .operation = change->carried.function,
 						  .request_id = change->carried.request_id,
 						  .dispatch_id = change->dispatch_id };
 

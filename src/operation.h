@@ -19,6 +19,7 @@ typedef struct DispatchCarried
 	const Jsonb *callback;   /* as given; NULL: none */
 	const Jsonb *event_meta; /* NULL: none */
 	char *request_id;        /* NULL: none */
+	const char *function;    /* that was called, where there is a request_id */
 	bool has_expected_version;
 	int64 expected_version;
 } DispatchCarried;

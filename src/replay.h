@@ -13,7 +13,7 @@
 /* A call with a request_id, and what it returned. */
 typedef struct DispatchCall
 {
-	const char *operation;  /* the type of the event that it records */
+	const char *operation;  /* the function that was called */
 	const char *request_id; /* NULL: it cannot be made again */
 	int64 digest;           /* of its arguments */
 	pg_uuid_t dispatch_id;

@@ -361,7 +361,6 @@ create_dispatch(const RequestOperation *operation, Request *request, DispatchBui
 	DispatchCreation creation = { .type = requested_type(request) };
 	pg_uuid_t id;
 
-	(void) operation;
 	if (request->expected_version != NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("a dispatch that is created has no version to expect")));
@@ -380,6 +379,7 @@ create_dispatch(const RequestOperation *operation, Request *request, DispatchBui
 	creation.carried.callback = request->callback;
 	creation.carried.event_meta = request->event_meta;
 	creation.carried.request_id = request->request_id;
+	creation.carried.function = operation->function;
 	id = dispatch_create(&creation);
 	dispatch_build_id(result, "dispatchId", &id);
 	dispatch_build_text(result, "dispatchRef", request->dispatch_ref);
@@ -424,6 +424,7 @@ run_change(const RequestOperation *operation, Request *request, const DispatchMe
 	change.carried.callback = request->callback;
 	change.carried.event_meta = request->event_meta;
 	change.carried.request_id = request->request_id;
+	change.carried.function = operation->function;
 	read_expected_version(request, &change.carried);
 	change.dispatch_id = requested_dispatch(request);
 	version = dispatch_change(operation->change, &change);

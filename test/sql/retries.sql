@@ -361,5 +361,12 @@ SELECT * FROM dispatch.check_integrity();
 SET client_min_messages = warning;
 DROP TABLE public.made;
 DROP FUNCTION public.wrapped_add(text);
+-- An id belongs to one function: add_job and add_jobs are two operations.
+SELECT dispatch.create_dispatch('plain', 'TWO-FORMS') AS two_forms \gset
+SELECT dispatch.add_job(:'two_forms', 'b', request_id => 'both'), dispatch.add_jobs(:'two_forms', '{c}', request_id => 'both');
+SELECT dispatch.request('addJob', '{"dispatchRef": "TWO-FORMS"}', '{"jobId": "b", "requestId": "both"}') #> '{data,version}' AS replayed;
+-- A callback that is JSON null is the same as none.
+SELECT dispatch.add_job(:'two_forms', 'd', request_id => 'null', callback => 'null'), dispatch.add_job(:'two_forms', 'd', request_id => 'null');
+
 DROP EXTENSION dispatch CASCADE;
 DROP ROLE regress_dispatch_retry_1, regress_dispatch_retry_2;
