@@ -171,6 +171,7 @@ CREATE TABLE dispatch.attempts (
 COMMENT ON TABLE dispatch.attempts IS 'what came of each attempt to send a callback';
 COMMENT ON COLUMN dispatch.attempts.tries IS 'attempts used up so far, this one included';
 COMMENT ON COLUMN dispatch.attempts.status IS 'HTTP status of the answer; NULL when there was none';
+COMMENT ON COLUMN dispatch.attempts.excerpt IS 'how the answer began; may repeat the URL or headers: not for readers';
 COMMENT ON COLUMN dispatch.attempts.state IS 'DELIVERED or DEAD when this attempt ended the callback';
 
 CREATE TABLE dispatch.requests (
@@ -266,13 +267,12 @@ SELECT e.callback_id,
        l.error AS last_error,
        l.at AS last_at,
        l.duration AS last_duration,
-       l.excerpt AS last_excerpt,
        q.next_at,
        COALESCE(q.leased, false) AS leased
   FROM dispatch.event_log AS e
   LEFT JOIN dispatch.queue AS q ON q.callback_id = e.callback_id
   LEFT JOIN LATERAL (
-       SELECT a.state, a.tries, a.status, a.error, a.at, a.duration, a.excerpt
+       SELECT a.state, a.tries, a.status, a.error, a.at, a.duration
          FROM dispatch.attempts AS a
         WHERE a.dispatch_id = e.dispatch_id
           AND a.sequence = e.sequence

@@ -60,8 +60,9 @@ dispatch_custom_data_is_valid(const DispatchType *type, const Jsonb *data)
 }
 
 /*
- * Everything in custom data that breaks the attributes of a type, as a list of
- * DispatchViolation in the current context. Raises 54000 only.
+ * What in custom data breaks the attributes of a type, as a list of up to
+ * DISPATCH_MAX_VIOLATIONS DispatchViolation in the current context. Raises
+ * 54000 only.
  */
 List *
 dispatch_custom_data_violations(const DispatchType *type, const Jsonb *data)
@@ -88,17 +89,20 @@ dispatch_custom_data_violations(const DispatchType *type, const Jsonb *data)
 static void
 error_invalid(const DispatchType *type, const Jsonb *data)
 {
+	List *violations = dispatch_custom_data_violations(type, data);
 	StringInfoData detail;
 	ListCell *cell;
 
 	initStringInfo(&detail);
-	foreach (cell, dispatch_custom_data_violations(type, data))
+	foreach (cell, violations)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (detail.len > 0)
 			appendStringInfoChar(&detail, '\n');
 		appendStringInfo(&detail, "%s.", ((DispatchViolation *) lfirst(cell))->message);
 	}
+	if (list_length(violations) >= DISPATCH_MAX_VIOLATIONS)
+		appendStringInfoString(&detail, "\nThere may be more.");
 	ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
 					errmsg("custom data breaks the attributes of dispatch type \"%s\"", type->name),
 					errdetail_internal("%s", detail.data),

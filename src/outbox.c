@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "access/detoast.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
@@ -29,6 +30,13 @@
 
 #define PAYLOAD_VERSION 1
 #define CLAIM_MAX 10000
+
+/*
+ * The data and event_meta of an event with a callback: in JSON, where a byte can
+ * become six, they must fit into a text. And how much of that one claim takes.
+ */
+#define EVENT_MAX_SIZE (16 * 1024 * 1024)
+#define CLAIM_MAX_SIZE (16 * 1024 * 1024)
 #define LEASE_MAX_DAYS 366
 
 int dispatch_retry_base = 5 * 1000;
@@ -45,6 +53,23 @@ origin(void)
 	uint64 hash = GetSystemIdentifier() ^ ((uint64) MyDatabaseId << 32 | MyDatabaseId);
 
 	return (int32) ((hash * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
+}
+
+/*
+ * 54000 where an event is too large for a callback.
+ */
+static void
+check_size(const DispatchEvent *event)
+{
+	Size size = VARSIZE(event->data);
+
+	if (event->event_meta != NULL)
+		size += VARSIZE(event->event_meta);
+	if (size > EVENT_MAX_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the event is too large for a callback"),
+				 errdetail("Its data has %zu bytes, and may have %d.", size, EVENT_MAX_SIZE)));
 }
 
 /*
@@ -73,6 +98,7 @@ dispatch_record_event(const DispatchEvent *event)
 		(void) dispatch_execute(DISPATCH_INSERT_EVENT, values, nulls);
 		return;
 	}
+	check_size(event);
 	dispatch_uuid_make(&callback_id);
 	values[7] = UUIDPGetDatum(&callback_id);
 	values[8] = CStringGetTextDatum(callback->method);
@@ -167,22 +193,69 @@ put_claimed(ReturnSetInfo *result, uint64 row)
 }
 
 /*
- * Puts all rows of the claim, each with memory of its own.
+ * How much a row of the claim will be, without a look into it.
  */
-static void
+static Size
+row_size(uint64 row)
+{
+	Size size;
+	bool isnull;
+	Datum meta = dispatch_result(row, CLAIM_EVENT_META, &isnull);
+
+	size = isnull ? 0 : toast_raw_datum_size(meta);
+	return size + toast_raw_datum_size(dispatch_result(row, CLAIM_DATA, &isnull));
+}
+
+/*
+ * Puts the rows of the claim, each with memory of its own, one at least and no
+ * more than are CLAIM_MAX_SIZE together; how many.
+ */
+static uint64
 put_all_claimed(ReturnSetInfo *result, uint64 claimed)
 {
 	MemoryContext row_context =
 		AllocSetContextCreate(CurrentMemoryContext, "dispatch callback", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(row_context);
+	Size size = 0;
+	uint64 row;
 
-	for (uint64 row = 0; row < claimed; row++)
+	for (row = 0; row < claimed; row++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		size += row_size(row);
+		if (row > 0 && size > CLAIM_MAX_SIZE)
+			break;
 		put_claimed(result, row);
 		MemoryContextReset(row_context);
 	}
 	MemoryContextSwitchTo(caller);
+	return row;
+}
+
+/*
+ * Gives the rows of the claim from one on back: they are due again at once.
+ */
+static void
+give_back(uint64 first, uint64 claimed, TimestampTz now)
+{
+	int count = (int) (claimed - first);
+	Datum *ids = palloc(count * sizeof(Datum));
+	Datum *attempts = palloc(count * sizeof(Datum));
+	Datum values[4];
+	bool isnull;
+
+	for (int i = 0; i < count; i++)
+	{
+		ids[i] = dispatch_result(first + i, CLAIM_CALLBACK_ID, &isnull);
+		attempts[i] = dispatch_result(first + i, CLAIM_ATTEMPT, &isnull);
+	}
+	values[0] =
+		PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	values[1] = PointerGetDatum(
+		construct_array(attempts, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	values[2] = TimestampTzGetDatum(now);
+	values[3] = TimestampTzGetDatum(now);
+	(void) dispatch_execute(DISPATCH_RENEW, values, NULL);
 }
 
 /*
@@ -229,7 +302,8 @@ PG_FUNCTION_INFO_V1(dispatch_claim_callbacks);
  * claim_callbacks(max_rows integer, lease interval, arm boolean) → setof
  * (callback_id, attempt, method, url, headers, body, confirm)
  *
- * Leases up to max_rows (1 to 10,000) callbacks that are due. Each claim is a
+ * Leases up to max_rows (1 to 10,000) callbacks that are due, fewer where their
+ * bodies are large. Each claim is a
  * new attempt, by whose number the outcome is told. Since every commit that
  * queues a callback notifies, whoever listens is told of the next, armed or
  * not. 22023: an argument out of bounds; 55000: there are callbacks of another
@@ -241,6 +315,7 @@ dispatch_claim_callbacks(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	Datum values[4];
 	uint64 claimed;
+	uint64 put;
 
 	if (PG_ARGISNULL(0))
 		dispatch_error_null("max_rows");
@@ -257,7 +332,9 @@ dispatch_claim_callbacks(PG_FUNCTION_ARGS)
 	dispatch_connect();
 	check_foreign(values[3]);
 	claimed = dispatch_execute(DISPATCH_CLAIM, values, NULL);
-	put_all_claimed((ReturnSetInfo *) fcinfo->resultinfo, claimed);
+	put = put_all_claimed((ReturnSetInfo *) fcinfo->resultinfo, claimed);
+	if (put < claimed)
+		give_back(put, claimed, now);
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -70,9 +70,13 @@ quoted(const char *text)
 {
 	StringInfoData json;
 
+	char *result;
+
 	initStringInfo(&json);
 	escape_json(&json, dispatch_cut(text));
-	return json.data;
+	result = pstrdup(json.data);
+	pfree(json.data);
+	return result;
 }
 
 /*
@@ -116,10 +120,13 @@ static void
 violation(DispatchFindings *findings, const DispatchKey *name, const char *rule, const char *fault)
 {
 	DispatchViolation *item = palloc(sizeof(DispatchViolation));
+	char *shown_name;
 
 	item->attribute = pnstrdup(name->data, name->length);
 	item->rule = rule;
-	item->message = psprintf("%s %s", quoted(item->attribute), fault);
+	shown_name = quoted(item->attribute);
+	item->message = psprintf("%s %s", shown_name, fault);
+	pfree(shown_name);
 	findings->violations = lappend(findings->violations, item);
 }
 
@@ -290,7 +297,7 @@ check_unknown(const DispatchProgram *program, const DispatchKey *key, DispatchFi
 
 /*
  * Validates a document, which must be an object. Stops at the first violation
- * unless all are to be collected; at a pattern's limit it always stops.
+ * unless all are to be collected, then after DISPATCH_MAX_VIOLATIONS; at a pattern's limit it always stops.
  */
 DispatchVerdict
 dispatch_program_run(const DispatchProgram *program, const JsonbContainer *document,
@@ -310,6 +317,8 @@ dispatch_program_run(const DispatchProgram *program, const JsonbContainer *docum
 		int order;
 
 		CHECK_FOR_INTERRUPTS();
+		if (list_length(findings->violations) >= DISPATCH_MAX_VIOLATIONS)
+			return verdict;
 		if (!more)
 			order = -1;
 		else if (next == program->nattributes)

@@ -35,6 +35,9 @@ typedef enum DispatchVerdict
 	DISPATCH_LIMIT /* a pattern's search exceeded its limits */
 } DispatchVerdict;
 
+/* How many violations are collected at most. */
+#define DISPATCH_MAX_VIOLATIONS 20000
+
 /* What a look at a document found. */
 typedef struct DispatchFindings
 {

@@ -127,8 +127,8 @@ SELECT pg_temp.queue(11) AS last \gset
 SELECT pg_temp.claim();
 SELECT count(*) FROM held AS h, LATERAL dispatch.finish_callbacks(ARRAY[h.callback_id], ARRAY[h.attempt], ARRAY[(ARRAY[200, 204, 299, 410, 300, 404, 408, 429, 500, 503, NULL])[h.n]],
     ARRAY[CASE WHEN h.n = 11 THEN 'connection refused' END], ARRAY[NULL]::interval[], ARRAY[make_interval(secs => h.n / 100.0)], ARRAY['answer ' || h.n]);
-SELECT sequence - :last, state, attempts, last_status, last_error, round((extract(epoch FROM last_duration) * 100)::numeric) = sequence - :last + 11, last_excerpt, leased, last_at IS NOT NULL, next_at IS NOT NULL
-  FROM dispatch.callbacks WHERE sequence > :last - 11 AND dispatch_id = :'id' ORDER BY sequence;
+SELECT sequence - :last, state, attempts, last_status, last_error, round((extract(epoch FROM last_duration) * 100)::numeric) = sequence - :last + 11, (SELECT a.excerpt FROM dispatch.attempts AS a WHERE a.dispatch_id = c.dispatch_id AND a.sequence = c.sequence ORDER BY a.attempt DESC LIMIT 1), leased, last_at IS NOT NULL, next_at IS NOT NULL
+  FROM dispatch.callbacks AS c WHERE sequence > :last - 11 AND dispatch_id = :'id' ORDER BY sequence;
 SELECT count(*) FROM dispatch.queue;
 -- What was finished is ignored and reported from then on.
 SELECT pg_temp.answer(200);
@@ -349,4 +349,17 @@ SELECT dispatch.update_status(:'id', 'CLOSED', callback => '{"url": "http://exam
 SELECT body::jsonb ->> 'type' FROM dispatch.claim_callbacks();
 
 SET client_min_messages = warning;
+-- Large bodies: what is too large for a callback is refused where it is made, so that it cannot keep others waiting …
+TRUNCATE dispatch.queue;
+SELECT dispatch.create_type('open', additional_attributes => true) IS NOT NULL;
+\set VERBOSITY sqlstate
+SELECT dispatch.create_dispatch('open', custom_data => jsonb_build_object('x', repeat(E'\x01', 17000000)), callback => '{"url": "http://example.com/"}') IS NOT NULL;
+\set VERBOSITY default
+SELECT dispatch.create_dispatch('open', custom_data => jsonb_build_object('x', repeat(E'\x01', 17000000))) IS NOT NULL AS without_a_callback;
+-- … and a claim takes no more than it can carry, one at least: the rest is due at once, with no attempt used up.
+SELECT count(dispatch.create_dispatch('open', custom_data => jsonb_build_object('x', repeat('y', 9000000)), callback => '{"url": "http://example.com/"}')) FROM generate_series(1, 3);
+SELECT count(*), min(length(body)) > 9000000 AS whole FROM dispatch.claim_callbacks();
+SELECT count(*) FILTER (WHERE leased), count(*) FILTER (WHERE next_at <= clock_timestamp()), sum(attempt - unused) FROM dispatch.queue;
+SELECT count(*) FROM dispatch.claim_callbacks();
+
 DROP EXTENSION dispatch CASCADE;

@@ -25,7 +25,7 @@ SELECT d.dispatch_ref, t.name, d.status, d.sub_status, d.version, d.custom_data,
 SELECT job_id, state, sequence, ordinal FROM dispatch.jobs ORDER BY dispatch_id, sequence, ordinal;
 SELECT participant_id, state, sequence, ordinal FROM dispatch.participants;
 SELECT d.dispatch_ref, e.sequence, e.type, e.data, e.event_meta, e.caller = session_user, e.at <= now(), e.callback_id IS NOT NULL FROM dispatch.events AS e JOIN dispatch.dispatches AS d ON d.id = e.dispatch_id ORDER BY d.id, e.sequence;
-SELECT d.dispatch_ref, c.sequence, c.host, c.state, c.attempts, c.last_status, c.last_error, c.last_at, c.last_duration, c.last_excerpt, c.next_at <= now(), c.leased
+SELECT d.dispatch_ref, c.sequence, c.host, c.state, c.attempts, c.last_status, c.last_error, c.last_at, c.last_duration, c.next_at <= now(), c.leased
   FROM dispatch.callbacks AS c JOIN dispatch.dispatches AS d ON d.id = c.dispatch_id JOIN dispatch.events AS e USING (callback_id);
 -- What get_dispatch() returns is what stands there.
 SELECT bool_and((g ->> 'dispatchId')::uuid = d.id AND g ->> 'dispatchRef' = d.dispatch_ref AND g ->> 'status' = d.status AND g -> 'customData' = d.custom_data AND (g ->> 'version')::bigint = d.version AND (g ->> 'updatedAt')::timestamptz = d.updated_at AND g @> COALESCE(d.extra, '{}')

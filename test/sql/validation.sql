@@ -186,4 +186,8 @@ INSERT INTO shipment VALUES (3, '{"plate": "A-12"}');
 SELECT count(*) AS shipments FROM shipment;
 DROP TABLE shipment;
 
+-- What breaks a type a million times is told twenty thousand times.
+SELECT dispatch.create_type('flooded') IS NOT NULL;
+SELECT count(*) FROM dispatch.validate('flooded', (SELECT jsonb_object_agg('k' || g, 1) FROM generate_series(1, 1000000) AS g));
+
 DROP EXTENSION dispatch CASCADE;

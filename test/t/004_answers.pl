@@ -112,8 +112,8 @@ is(outcome($ids{'/huge?size=5000000'}), 'DELIVERED|1|200|', 'a huge answer is an
 is(outcome($ids{'/hugefailure?status=500&size=5000000'}),
     'DEAD|2|500|', '... and its status counts');
 is( $dispatch->sql(
-        qq{SELECT last_excerpt ~ '^x+\$' AND length(last_excerpt) <= 500
-            FROM dispatch.callbacks WHERE callback_id = '$ids{'/huge?size=5000000'}'}
+        qq{SELECT excerpt ~ '^x+\$' AND length(excerpt) <= 500
+            FROM dispatch.attempts WHERE callback_id = '$ids{'/huge?size=5000000'}'}
     ),
     't',
     '... of which the beginning is kept');
@@ -175,7 +175,8 @@ sub excerpt
 {
     my ($id) = @_;
     return $dispatch->sql(
-        qq{SELECT last_excerpt FROM dispatch.callbacks WHERE callback_id = '$id'});
+        qq{SELECT excerpt FROM dispatch.attempts WHERE callback_id = '$id'
+            ORDER BY attempt DESC LIMIT 1});
 }
 is(outcome($ids{binary}), 'DELIVERED|1|200|', 'an answer of bytes that are no text');
 like(excerpt($ids{binary}), qr/ab/, '... of which the readable part is kept');
