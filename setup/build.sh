@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Building the three programs in the copy of the source: the extension (installed into the
 # private PostgreSQL), the listener and the receiver.
 
