@@ -54,7 +54,8 @@ $dispatch->sql(
         FROM generate_series(1, 100);
     SELECT dispatch.update_status(dispatch.dispatch_id('PLAIN-' || n), 'CLOSED', 'SETTLED', $gone)
         FROM generate_series(1, 50) AS n;
-    SELECT dispatch.remove_jobs(dispatch.dispatch_id('PLAIN-' || n), ARRAY['a', 'b'])
+    SELECT dispatch.remove_jobs(dispatch.dispatch_id('PLAIN-' || n), ARRAY['a', 'b'],
+            request_id => 'remove-' || n)
         FROM generate_series(51, 100) AS n;
     SELECT dispatch.update_custom_data(dispatch.dispatch_id('PLAIN-' || n), '{"zone": "south"}')
         FROM generate_series(101, 150) AS n;}
