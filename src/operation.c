@@ -99,6 +99,7 @@ static Jsonb *
 check_extra(const Jsonb *extra)
 {
 	DispatchBuilder kept;
+	bool any = false;
 	DispatchWalk walk;
 	DispatchKey key;
 	DispatchValue value;
@@ -116,10 +117,12 @@ check_extra(const Jsonb *extra)
 			dispatch_error_malformed(
 				"extra", "\"%s\" is a name that the service uses for a dispatch's own members.",
 				name);
-		if (value.kind != DISPATCH_NULL)
-			dispatch_build_document(&kept, name, dispatch_value_document(&value));
+		if (value.kind == DISPATCH_NULL)
+			continue;
+		dispatch_build_document(&kept, name, dispatch_value_document(&value));
+		any = true;
 	}
-	return dispatch_build_end(&kept);
+	return any ? dispatch_build_end(&kept) : NULL;
 }
 
 /*
@@ -316,6 +319,13 @@ error_unchanged(const DispatchChange *change)
 						errmsg("dispatch \"%s\" has version %lld, not %lld", id,
 							   (long long) version, (long long) carried->expected_version),
 						errhint("Read the dispatch again, and decide by what it is now.")));
+	/* It came to be what was asked for between the two statements. */
+	if (!DatumGetBool(dispatch_result(0, 3, &isnull)))
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("could not serialize access to dispatch \"%s\" due to a concurrent "
+							   "change",
+							   id),
+						errhint("Make the call again.")));
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					errmsg("dispatch \"%s\" is in the final status \"%s\"", id,
 						   TextDatumGetCString(dispatch_result(0, 1, &isnull))),

@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -65,8 +66,8 @@ dispatch_dispatches_deleted(PG_FUNCTION_ARGS)
 							   "a table of old rows")));
 	dispatch_connect();
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(data->tg_relation), &TTSOpsMinimalTuple);
-	tuplestore_select_read_pointer(data->tg_oldtable,
-								   tuplestore_alloc_read_pointer(data->tg_oldtable, 0));
+	tuplestore_select_read_pointer(
+		data->tg_oldtable, tuplestore_alloc_read_pointer(data->tg_oldtable, EXEC_FLAG_REWIND));
 	tuplestore_rescan(data->tg_oldtable);
 	while (tuplestore_gettupleslot(data->tg_oldtable, true, false, slot))
 	{

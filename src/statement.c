@@ -137,7 +137,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"   FOR NO KEY UPDATE",
 		{ UUIDOID } },
 	[DISPATCH_FIND_STATUS] = { SPI_OK_SELECT,
-		"SELECT d.status, d.version"
+		"SELECT d.status, d.version, d.closed_at IS NOT NULL"
 		"  FROM dispatch.dispatches AS d"
 		" WHERE d.id = $1",
 		{ UUIDOID } },

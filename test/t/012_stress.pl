@@ -106,8 +106,9 @@ $dispatch->sql(
         INSERT INTO results VALUES (what, state);
     END \$\$});
 
-# The sessions of pgbench. A transaction keeps to one dispatch, and its request_ids to that: whoever
-# takes several dispatches in an order of his own deadlocks with others, as with any rows.
+# The sessions of pgbench. A transaction of several operations has request_ids of its own, and meets
+# the dispatches of a place in their order: whoever takes several in an order of his own deadlocks
+# with others, as with any rows.
 my @names = sort keys %operations;
 my $any   = 'any_of(' . join(', ', map { quote($_) } @names) . ')';
 my %scripts =
@@ -118,7 +119,7 @@ SELECT operate('REF-' || :ref, $any, CASE WHEN :request > 100 THEN NULL ELSE 'r'
 END
 \\set ref random(1, 4)
 BEGIN;
-SELECT operate('REF-' || :ref, any_of('add_jobs', 'remove_jobs', 'status', 'patch'), 'two' || :ref || any_of('a', 'b', 'c', 'd'), false);
+SELECT operate('REF-' || :ref, any_of('add_jobs', 'remove_jobs', 'status', 'patch'), 'two' || :client_id || any_of('a', 'b', 'c', 'd'), false);
 SELECT operate('REF-' || :ref, any_of('add_jobs', 'remove_jobs', 'sub_status', 'close'), NULL, true);
 END;
 END
