@@ -157,6 +157,33 @@ $node->command_ok(
     'pg_restore --jobs');
 check_copy('parallel', 'pg_restore --jobs');
 
+# The data alone, into a database that has the extension.
+$node->command_ok(
+    [ 'pg_dump', '--data-only', '--file', "$dump.data", $node->connstr('postgres') ],
+    'pg_dump --data-only');
+$node->safe_psql('postgres', 'CREATE DATABASE data TEMPLATE template0');
+$node->safe_psql('data',     'CREATE EXTENSION dispatch');
+$node->command_ok(
+    [
+        'psql',            '--no-psqlrc', '--quiet',    '--set',
+        'ON_ERROR_STOP=1', '--file',      "$dump.data", '--output',
+        '/dev/null',       $node->connstr('data')
+    ],
+    'psql restores it');
+check_copy('data', 'pg_dump --data-only');
+is($dispatch->sql('SELECT * FROM dispatch.check_integrity()', 'data'), '', '... all fits together');
+
+# A copy does not send what its origin queued, until it is told to.
+my (undef, undef, $refused) = $node->psql(
+    'data', q{\set VERBOSITY verbose
+    SELECT * FROM dispatch.claim_callbacks()}, on_error_stop => 0);
+like($refused, qr/ERROR:  55000: .*\n.*\n?HINT:  .*adopt/s, '... its callbacks are foreign');
+is( $dispatch->sql('SELECT dispatch.adopt()', 'data'),
+    $dispatch->sql('SELECT count(*) FROM dispatch.queue'),
+    '... are adopted');
+is( $dispatch->sql('SELECT count(*) > 0 FROM dispatch.claim_callbacks()', 'data'),
+    't', '... and are sent from then on');
+
 # With rows by INSERT, in another encoding.
 my $counts = q{SELECT (SELECT count(*) FROM dispatch.dispatches),
     (SELECT count(*) FROM dispatch.members), (SELECT count(*) FROM dispatch.event_log)};

@@ -8,7 +8,7 @@ use Test::More;
 
 use Dispatch;
 
-my $operations = 20_000;
+my $operations = 50_000;
 my $dispatch   = Dispatch->new('memory', 'synchronous_commit = off');
 my $callback   = $dispatch->callback('/');
 
