@@ -21,7 +21,38 @@ $dispatch->sql(
         {"name": "zone", "dataType": "string", "defaultValue": "north",
          "validation": {"valueOneOf": ["north", "south"]}},
         {"name": "weight", "dataType": "number",
-         "validation": {"range": {"min": 0, "max": 1000}}}]')});
+         "validation": {"range": {"min": 0, "max": 1000}}}]');
+
+    -- Operations that fail in blocks that catch their errors.
+    CREATE FUNCTION fail_in_blocks(id uuid) RETURNS integer LANGUAGE plpgsql AS $$
+    DECLARE
+        failed integer := 0;
+        what   text;
+    BEGIN
+        FOREACH what IN ARRAY ARRAY['data', 'member', 'status', 'version', 'callback', 'undone'] LOOP
+            BEGIN
+                CASE what
+                WHEN 'data' THEN
+                    PERFORM dispatch.update_custom_data(id, '{"plate": "no", "zone": 1}');
+                WHEN 'member' THEN
+                    PERFORM dispatch.add_jobs(id, ARRAY['new', 'late']);
+                WHEN 'status' THEN
+                    PERFORM dispatch.update_status(id, 'INITIATED');
+                WHEN 'version' THEN
+                    PERFORM dispatch.add_job(id, 'new', expected_version => 1);
+                WHEN 'callback' THEN
+                    PERFORM dispatch.add_job(id, 'new', '{"url": "nowhere"}');
+                WHEN 'undone' THEN
+                    PERFORM dispatch.update_custom_data(id, '{"zone": "north", "more": {}}',
+                        '{"url": "http://example.com/"}', request_id => 'undone');
+                    RAISE 'undone';
+                END CASE;
+            EXCEPTION WHEN OTHERS THEN
+                failed := failed + 1;
+            END;
+        END LOOP;
+        RETURN failed;
+    END $$});
 
 # One round of operations, each a statement and a transaction of its own, as clients send them;
 # also such that fail, and such that make the backend load the types again.
@@ -53,6 +84,18 @@ my @round = (
     q{SELECT count(*) FROM dispatch.claim_callbacks(1, '0 s') AS c,
         dispatch.finish_callbacks(ARRAY[c.callback_id], ARRAY[c.attempt], ARRAY[200],
         ARRAY[NULL], ARRAY[NULL::interval]) \g /dev/null},
+    'BEGIN;',
+    'SAVEPOINT a;',
+    q{SELECT dispatch.add_job(:'id', 'b') \g /dev/null},
+    'ROLLBACK TO a;',
+    q{SELECT dispatch.add_job(:'id', 'late', request_id => 'late-' || :n) \g /dev/null},
+    'SAVEPOINT b;',
+    qq{SELECT dispatch.update_status(:'id', 'IN_PROGRESS', callback => $callback) \\g /dev/null},
+    'ROLLBACK TO b;',
+    'COMMIT;',
+    q{SELECT dispatch.add_job(:'id', 'late', request_id => 'late-' || :n) \g /dev/null},
+    q{SELECT dispatch.add_job(:'id', 'later', request_id => 'late-' || :n) \g /dev/null},
+    q{SELECT 1 / (fail_in_blocks(:'id') = 6)::integer \g /dev/null},
     q{SELECT dispatch.update_status(:'id', 'CLOSED') \g /dev/null},
     q{SELECT dispatch.get_attributes('parcel'), dispatch.get_type('pallet') \g /dev/null},
     q{UPDATE dispatch.types SET updated_at = now() WHERE name = 'pallet';});
@@ -78,11 +121,12 @@ for my $count ($rounds / 10, $rounds)
 }
 close($script);
 
-my ($code, $output) =
+my ($code, $output, $errors) =
   $dispatch->node->psql('postgres', undef, extra_params => [ '--file', $file ], on_error_stop => 0);
 is($code, 0, 'all operations were run');
+unlike($errors, qr/division by zero/, '... what had to fail has failed');
 is( $dispatch->sql('SELECT count(*), count(closed_at), sum(version) FROM dispatch.dispatches'),
-    join('|', $n, $n, 10 * $n),
+    join('|', $n, $n, 11 * $n),
     '... and did what they should');
 is($dispatch->sql(q{SELECT count(*) FROM dispatch.callbacks WHERE state = 'DELIVERED'}),
     $n, '... callbacks too');
