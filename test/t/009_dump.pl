@@ -169,6 +169,7 @@ sub check_sending
     like($errors, qr/ERROR:  55000: .*another database.*HINT:  .*dispatch\.adopt/s,
         '... it claims nothing');
     isnt($refused->wait, 0, '... a listener ends');
+    like($refused->log, qr/another database queued/, '... and says why');
     like($refused->log, qr/dispatch\.adopt/, '... and says what to do');
     cmp_ok(scalar(split /\n/, $refused->log), '<', 10, '... in few words');
     is(scalar($dispatch->receipts('/dump')), scalar(@before), '... nothing was sent');
