@@ -29,7 +29,9 @@ $$;
 SELECT pg_temp.live('2');
 SELECT pg_temp.answer(200), pg_temp.answer(410), pg_temp.answer(500), (SELECT count(*) FROM dispatch.claim_callbacks(2)), (SELECT sum(dispatch.renew_callbacks(ARRAY[c.callback_id], ARRAY[c.attempt], '0')) FROM dispatch.claim_callbacks(1) AS c);
 SELECT dispatch.create_attributes('plain', '[{"name": "must", "dataType": "string", "validation": {"required": true}}, {"name": "may", "dataType": "number", "defaultValue": 1}]');
+\set SHOW_CONTEXT never
 SELECT pg_temp.live('3');
+\set SHOW_CONTEXT errors
 \echo :SQLSTATE
 SELECT dispatch.create_dispatch('plain', 'later', custom_data => '{"must": "x"}') IS NOT NULL;
 SELECT dispatch.add_job(dispatch.dispatch_id('open-1'), 'after'), dispatch.update_sub_status(dispatch.dispatch_id('open-1'), 'after');
