@@ -246,7 +246,6 @@ read_type(DispatchStatement statement, Datum key, Snapshot snapshot)
 	CachedType *cached = NULL;
 	DispatchUser user = dispatch_become_owner();
 
-	types_relid = dispatch_types_relid();
 	dispatch_connect();
 	if (dispatch_query_snapshot(statement, &key, snapshot) > 0)
 		cached = compile_row(parent);
@@ -287,9 +286,13 @@ static const DispatchType *
 load(DispatchStatement statement, Datum key)
 {
 	uint64 before = generation;
-	Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(dispatch_types_relid()));
-	CachedType *cached = read_type(statement, key, snapshot);
+	Snapshot snapshot;
+	CachedType *cached;
 
+	/* Before the snapshot: a change that it does not show must be noted. */
+	types_relid = dispatch_types_relid();
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(types_relid));
+	cached = read_type(statement, key, snapshot);
 	UnregisterSnapshot(snapshot);
 	if (cached == NULL)
 		return NULL;
