@@ -46,8 +46,7 @@ struct Session
 	int prepared;  /* statements prepared so far; -1: setup runs */
 	bool was_up;   /* was connected and set up, at least once */
 	bool served;   /* has run a statement, at least once */
-	bool hopeless; /* an error was noted that trying again will not help */
-	bool unusable; /* the same, once it was logged */
+	bool unusable; /* it failed in a way that trying again will not help */
 	bool notified;
 	bool failed;      /* the statement that runs has failed */
 	bool send_failed; /* it could not even be sent, so no answer will come */
@@ -176,7 +175,7 @@ session_take_notified(Session *session)
 bool
 session_unusable(const Session *session)
 {
-	return session->unusable;
+	return session->unusable && session->state == STATE_DOWN;
 }
 
 /* Since when there is no usable connection; NEVER while there is one. */
@@ -343,11 +342,8 @@ statement_ended(Session *session)
 
 	session->result = NULL;
 	if (session->failed || PQstatus(session->connection) == CONNECTION_BAD)
-	{
 		drop(session, session->state == STATE_SETUP ? "connection_failed" : "statement_failed",
 			 message_of(session, result));
-		session->unusable = session->hopeless;
-	}
 	else if (session->state == STATE_SETUP)
 		setup_next(session);
 	else
@@ -469,7 +465,7 @@ note_error(Session *session, const PGresult *result)
 	if (!session->served &&
 		(strncmp(session->sqlstate, "42", 2) == 0 || strcmp(session->sqlstate, "3F000") == 0 ||
 		 strcmp(session->sqlstate, "55000") == 0))
-		session->hopeless = true;
+		session->unusable = true;
 }
 
 /* A random time from 0 to the longest: listeners must not come back all at once. */

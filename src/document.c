@@ -313,3 +313,15 @@ dispatch_value_text(const DispatchValue *value)
 {
 	return JsonbToCString(NULL, &dispatch_value_document(value)->root, 0);
 }
+
+/*
+ * A copy of a document, allocated in a context.
+ */
+Jsonb *
+dispatch_copy_document(const Jsonb *document, MemoryContext context)
+{
+	Jsonb *copy = MemoryContextAlloc(context, VARSIZE(document));
+
+	memcpy(copy, document, VARSIZE(document));
+	return copy;
+}

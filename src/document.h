@@ -65,5 +65,6 @@ extern char *dispatch_value_string(const DispatchValue *value);
 extern char *dispatch_value_text(const DispatchValue *value);
 extern JsonbValue dispatch_value_jsonb(const DispatchValue *value);
 extern Jsonb *dispatch_value_document(const DispatchValue *value);
+extern Jsonb *dispatch_copy_document(const Jsonb *document, MemoryContext context);
 
 #endif

@@ -7,8 +7,6 @@
 
 #include "outbox.h"
 
-#include <math.h>
-
 #include "access/detoast.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"

@@ -12,6 +12,7 @@
 
 #include "builder.h"
 #include "compat.h"
+#include "document.h"
 #include "error.h"
 #include "member.h"
 
@@ -50,18 +51,6 @@ build_time_column(DispatchBuilder *builder, const char *name, uint64 row, int co
 	bool isnull;
 
 	dispatch_build_time(builder, name, DatumGetTimestampTz(dispatch_result(row, column, &isnull)));
-}
-
-/*
- * A document of the innermost SPI context, copied to one that outlives it.
- */
-static Jsonb *
-copy_out(const Jsonb *document, MemoryContext context)
-{
-	Jsonb *copy = MemoryContextAlloc(context, VARSIZE(document));
-
-	memcpy(copy, document, VARSIZE(document));
-	return copy;
 }
 
 /*
@@ -146,7 +135,7 @@ dispatch_read_dispatch(const pg_uuid_t *id)
 	members = dispatch_query(DISPATCH_READ_MEMBERS, &value, NULL);
 	build_kind(&builder, "jobs", "jobId", DISPATCH_JOB, members);
 	build_kind(&builder, "participants", "participantId", DISPATCH_PARTICIPANT, members);
-	result = copy_out(dispatch_build_end(&builder), caller);
+	result = dispatch_copy_document(dispatch_build_end(&builder), caller);
 	SPI_finish();
 	return result;
 }
@@ -194,7 +183,7 @@ receive_one(void *state, const Jsonb *document)
 {
 	OneDocument *one = (OneDocument *) state;
 
-	one->document = copy_out(document, one->context);
+	one->document = dispatch_copy_document(document, one->context);
 }
 
 /*

@@ -532,10 +532,8 @@ put_element(void *state, const Jsonb *document)
 {
 	DocumentList *list = (DocumentList *) state;
 	MemoryContext old = MemoryContextSwitchTo(list->context);
-	Jsonb *copy = palloc(VARSIZE(document));
 
-	memcpy(copy, document, VARSIZE(document));
-	dispatch_build_element_document(list->builder, copy);
+	dispatch_build_element_document(list->builder, dispatch_copy_document(document, list->context));
 	MemoryContextSwitchTo(old);
 }
 

@@ -81,8 +81,7 @@ static void
 check_texts(const Row *row)
 {
 	if (!row->nulls[COLUMN_DISPATCH_REF])
-		dispatch_check_length("dispatch_ref", TextDatumGetCString(row->values[COLUMN_DISPATCH_REF]),
-							  4, 64);
+		dispatch_check_ref(TextDatumGetCString(row->values[COLUMN_DISPATCH_REF]));
 	if (!row->nulls[COLUMN_SUB_STATUS])
 		dispatch_check_sub_status(TextDatumGetCString(row->values[COLUMN_SUB_STATUS]));
 	if (!row->nulls[COLUMN_EXTRA])
