@@ -20,9 +20,9 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "body.h"
 #include "builder.h"
 #include "compat.h"
-#include "custom_data.h"
 #include "decimal.h"
 #include "document.h"
 #include "error.h"
@@ -33,78 +33,6 @@
 #include "type.h"
 #include "type_cache.h"
 #include "uuid.h"
-
-/* Everything that params and bodies can say. NULL: not given; of members, their ids. */
-typedef struct Request
-{
-	char *name;
-	Jsonb *lifecycle;
-	bool additional_attributes;
-	Jsonb *attributes;
-	char *type_id;
-	char *type_name;
-	char *dispatch_id;
-	char *dispatch_ref;
-	DispatchMembers jobs;
-	DispatchMembers participants;
-	char *job_id;
-	char *participant_id;
-	char *status;
-	char *sub_status;
-	Jsonb *custom_data;
-	Jsonb *patch;
-	Jsonb *callback;
-	Jsonb *event_meta;
-	char *request_id;
-	Jsonb *expected_version;
-	DispatchBuilder extra;
-	bool has_extra;
-} Request;
-
-/* How a member is read. */
-typedef enum FieldKind
-{
-	FIELD_TEXT,
-	FIELD_BOOLEAN,
-	FIELD_JOBS,
-	FIELD_PARTICIPANTS,
-	FIELD_DOCUMENT
-} FieldKind;
-
-typedef struct Field
-{
-	const char *name;
-	FieldKind kind;
-	size_t offset; /* in Request */
-} Field;
-
-#define FIELD(name, kind, member)                                                                  \
-	{                                                                                              \
-		name, kind, offsetof(Request, member)                                                      \
-	}
-
-static const Field fields[] = {
-	FIELD("name", FIELD_TEXT, name),
-	FIELD("lifecycle", FIELD_DOCUMENT, lifecycle),
-	FIELD("additionalAttributes", FIELD_BOOLEAN, additional_attributes),
-	FIELD("attributes", FIELD_DOCUMENT, attributes),
-	FIELD("dispatchTypeId", FIELD_TEXT, type_id),
-	FIELD("dispatchTypeName", FIELD_TEXT, type_name),
-	FIELD("dispatchId", FIELD_TEXT, dispatch_id),
-	FIELD("dispatchRef", FIELD_TEXT, dispatch_ref),
-	FIELD("jobs", FIELD_JOBS, jobs),
-	FIELD("participants", FIELD_PARTICIPANTS, participants),
-	FIELD("jobId", FIELD_TEXT, job_id),
-	FIELD("participantId", FIELD_TEXT, participant_id),
-	FIELD("status", FIELD_TEXT, status),
-	FIELD("subStatus", FIELD_TEXT, sub_status),
-	FIELD("customData", FIELD_DOCUMENT, custom_data),
-	FIELD("patch", FIELD_DOCUMENT, patch),
-	FIELD("callback", FIELD_DOCUMENT, callback),
-	FIELD("_event_meta", FIELD_DOCUMENT, event_meta),
-	FIELD("requestId", FIELD_TEXT, request_id),
-	FIELD("expectedVersion", FIELD_DOCUMENT, expected_version),
-};
 
 /* What is particular about an operation. */
 #define KEEPS_UNKNOWN 1 /* unknown members of the body are kept with the dispatch */
@@ -120,153 +48,14 @@ struct RequestOperation
 	const char *params;
 	const char *body;
 	int options;
-	void (*run)(const RequestOperation *operation, Request *request, DispatchBuilder *result);
+	void (*run)(const RequestOperation *operation, DispatchRequest *request,
+				DispatchBuilder *result);
 	const DispatchOperation *change; /* that it runs; NULL: none */
 };
 
 #define TYPE_PARAMS " dispatchTypeId dispatchTypeName "
 #define DISPATCH_PARAMS " dispatchId dispatchRef "
 #define CHANGE_BODY " callback _event_meta requestId expectedVersion "
-
-/*
- * Whether a list of names, between spaces, has a name.
- */
-static bool
-lists(const char *names, const char *name)
-{
-	return strstr(names, psprintf(" %s ", name)) != NULL && strchr(name, ' ') == NULL;
-}
-
-static void
-error_field(const char *where, const char *name, const char *expected, const DispatchValue *value)
-{
-	dispatch_error_malformed(where, "\"%s\" must be of type %s, but is of type %s.", name, expected,
-							 dispatch_kind_name(value->kind));
-}
-
-/*
- * Reads an array of ids.
- */
-static void
-read_members(const char *where, const char *name, DispatchMemberKind kind,
-			 const DispatchValue *value, DispatchMembers *members)
-{
-	DispatchWalk walk;
-	DispatchValue element;
-
-	if (value->kind != DISPATCH_ARRAY)
-		error_field(where, name, "array", value);
-	walk = dispatch_walk(value->as.container);
-	members->kind = kind;
-	members->count = 0;
-	members->ids = palloc(walk.count * sizeof(char *) + 1);
-	while (dispatch_walk_element(&walk, &element))
-	{
-		if (element.kind != DISPATCH_STRING)
-			dispatch_error_malformed(where, "Element %d of \"%s\" is not a string.", walk.next,
-									 name);
-		members->ids[members->count++] = dispatch_value_string(&element);
-	}
-}
-
-/*
- * Reads one member into its place in the request; where names what it is in.
- */
-static void
-read_field(const char *where, const Field *field, const DispatchValue *value, Request *request)
-{
-	char *place = (char *) request + field->offset;
-
-	switch (field->kind)
-	{
-		case FIELD_TEXT:
-			if (value->kind != DISPATCH_STRING)
-				error_field(where, field->name, "string", value);
-			*(char **) place = dispatch_value_string(value);
-			break;
-		case FIELD_BOOLEAN:
-			if (value->kind != DISPATCH_BOOLEAN)
-				error_field(where, field->name, "boolean", value);
-			*(bool *) place = value->as.boolean;
-			break;
-		case FIELD_JOBS:
-			read_members(where, field->name, DISPATCH_JOB, value, (DispatchMembers *) place);
-			break;
-		case FIELD_PARTICIPANTS:
-			read_members(where, field->name, DISPATCH_PARTICIPANT, value,
-						 (DispatchMembers *) place);
-			break;
-		case FIELD_DOCUMENT:
-			*(Jsonb **) place = dispatch_value_document(value);
-			break;
-	}
-}
-
-/*
- * Keeps an unknown member of a body with the dispatch.
- */
-static void
-keep_unknown(Request *request, const char *name, const DispatchValue *value)
-{
-	if (dispatch_is_reserved_name(name))
-		dispatch_error_malformed(
-			"body", "\"%s\" is a name that the service uses for a dispatch's own members.", name);
-	if (!request->has_extra)
-		dispatch_build_begin(&request->extra);
-	request->has_extra = true;
-	dispatch_build_document(&request->extra, name, dispatch_value_document(value));
-}
-
-/*
- * 22023: a member that params or a body cannot have; names are those it can.
- */
-static void
-error_unknown(const char *where, const char *name, const char *names)
-{
-	StringInfoData known;
-
-	initStringInfo(&known);
-	for (const char *c = names + 1; *c != '\0' && c[1] != '\0'; c++)
-	{
-		if (*c == ' ')
-			appendStringInfoString(&known, ", ");
-		else
-			appendStringInfoChar(&known, *c);
-	}
-	dispatch_error_malformed(where, "It has an unknown member, \"%s\"; %s%s.", dispatch_cut(name),
-							 known.len > 0 ? "known are " : "it can have none", known.data);
-}
-
-/*
- * Reads params or a body, both objects; where says which. JSON null is the
- * same as absent. 22023 for an unknown member, unless those are kept.
- */
-static void
-read_members_of(const char *where, const Jsonb *document, const char *names, bool keeps_unknown,
-				Request *request)
-{
-	DispatchWalk walk;
-	DispatchKey key;
-	DispatchValue value;
-
-	dispatch_check_object(where, document);
-	walk = dispatch_walk(&document->root);
-	while (dispatch_walk_member(&walk, &key, &value))
-	{
-		char *name = pnstrdup(key.data, key.length);
-		bool known = lists(names, name);
-
-		if (!known && !keeps_unknown)
-			error_unknown(where, name, names);
-		if (value.kind == DISPATCH_NULL)
-			continue;
-		if (!known)
-			keep_unknown(request, name, &value);
-		for (int i = 0; known && i < (int) lengthof(fields); i++)
-			if (strcmp(fields[i].name, name) == 0)
-				read_field(where, &fields[i], &value, request);
-	}
-}
 
 /*
  * Requires a member to be given; where says in what. 22023.
@@ -283,7 +72,7 @@ require(const void *value, const char *where, const char *name)
  * The type that a request names, by id, by name, or by both, which must agree.
  */
 static const DispatchType *
-requested_type(const Request *request)
+requested_type(const DispatchRequest *request)
 {
 	const DispatchType *type;
 	pg_uuid_t id;
@@ -310,7 +99,7 @@ requested_type(const Request *request)
  * The dispatch that a request names, by id, by reference, or by both.
  */
 static pg_uuid_t
-requested_dispatch(const Request *request)
+requested_dispatch(const DispatchRequest *request)
 {
 	pg_uuid_t id;
 	pg_uuid_t by_ref;
@@ -331,7 +120,7 @@ requested_dispatch(const Request *request)
 }
 
 static void
-create_type(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+create_type(const RequestOperation *operation, DispatchRequest *request, DispatchBuilder *result)
 {
 	pg_uuid_t id;
 
@@ -343,7 +132,8 @@ create_type(const RequestOperation *operation, Request *request, DispatchBuilder
 }
 
 static void
-create_attributes(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+create_attributes(const RequestOperation *operation, DispatchRequest *request,
+				  DispatchBuilder *result)
 {
 	const DispatchType *type = requested_type(request);
 	int32 created;
@@ -356,7 +146,8 @@ create_attributes(const RequestOperation *operation, Request *request, DispatchB
 }
 
 static void
-create_dispatch(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+create_dispatch(const RequestOperation *operation, DispatchRequest *request,
+				DispatchBuilder *result)
 {
 	DispatchCreation creation = { .type = requested_type(request) };
 	pg_uuid_t id;
@@ -390,7 +181,7 @@ create_dispatch(const RequestOperation *operation, Request *request, DispatchBui
  * Reads the version that a dispatch is expected to have; 22023.
  */
 static void
-read_expected_version(const Request *request, DispatchCarried *carried)
+read_expected_version(const DispatchRequest *request, DispatchCarried *carried)
 {
 	DispatchValue value;
 	DispatchDecimal decimal;
@@ -411,8 +202,8 @@ read_expected_version(const Request *request, DispatchCarried *carried)
  * Runs a change of the dispatch that the request names.
  */
 static void
-run_change(const RequestOperation *operation, Request *request, const DispatchMembers *members,
-		   DispatchBuilder *result)
+run_change(const RequestOperation *operation, DispatchRequest *request,
+		   const DispatchMembers *members, DispatchBuilder *result)
 {
 	DispatchChange change = { .status = request->status,
 							  .sub_status = request->sub_status,
@@ -438,11 +229,11 @@ run_change(const RequestOperation *operation, Request *request, const DispatchMe
 static const char *
 where_is(const RequestOperation *operation, const char *name)
 {
-	return lists(operation->params, name) ? "params" : "body";
+	return dispatch_names_have(operation->params, name) ? "params" : "body";
 }
 
 static void
-change_job(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+change_job(const RequestOperation *operation, DispatchRequest *request, DispatchBuilder *result)
 {
 	require(request->job_id, where_is(operation, "jobId"), "jobId");
 	dispatch_member_one(&request->jobs, DISPATCH_JOB, request->job_id);
@@ -450,14 +241,15 @@ change_job(const RequestOperation *operation, Request *request, DispatchBuilder 
 }
 
 static void
-change_jobs(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+change_jobs(const RequestOperation *operation, DispatchRequest *request, DispatchBuilder *result)
 {
 	require(request->jobs.ids, "body", "jobs");
 	run_change(operation, request, &request->jobs, result);
 }
 
 static void
-change_participant(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+change_participant(const RequestOperation *operation, DispatchRequest *request,
+				   DispatchBuilder *result)
 {
 	require(request->participant_id, where_is(operation, "participantId"), "participantId");
 	dispatch_member_one(&request->participants, DISPATCH_PARTICIPANT, request->participant_id);
@@ -465,28 +257,31 @@ change_participant(const RequestOperation *operation, Request *request, Dispatch
 }
 
 static void
-change_participants(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+change_participants(const RequestOperation *operation, DispatchRequest *request,
+					DispatchBuilder *result)
 {
 	require(request->participants.ids, "body", "participants");
 	run_change(operation, request, &request->participants, result);
 }
 
 static void
-change_status(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+change_status(const RequestOperation *operation, DispatchRequest *request, DispatchBuilder *result)
 {
 	require(request->status, "body", "status");
 	run_change(operation, request, NULL, result);
 }
 
 static void
-change_sub_status(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+change_sub_status(const RequestOperation *operation, DispatchRequest *request,
+				  DispatchBuilder *result)
 {
 	require(request->sub_status, "body", "subStatus");
 	run_change(operation, request, NULL, result);
 }
 
 static void
-change_custom_data(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+change_custom_data(const RequestOperation *operation, DispatchRequest *request,
+				   DispatchBuilder *result)
 {
 	if (request->patch == NULL)
 		request->patch = request->custom_data;
@@ -498,21 +293,21 @@ change_custom_data(const RequestOperation *operation, Request *request, Dispatch
 }
 
 static void
-get_attributes(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+get_attributes(const RequestOperation *operation, DispatchRequest *request, DispatchBuilder *result)
 {
 	(void) operation;
 	dispatch_build_members(result, dispatch_type_attributes(requested_type(request)));
 }
 
 static void
-get_type(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+get_type(const RequestOperation *operation, DispatchRequest *request, DispatchBuilder *result)
 {
 	(void) operation;
 	dispatch_build_members(result, dispatch_read_type(&requested_type(request)->id));
 }
 
 static void
-get_dispatch(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+get_dispatch(const RequestOperation *operation, DispatchRequest *request, DispatchBuilder *result)
 {
 	pg_uuid_t id = requested_dispatch(request);
 
@@ -538,7 +333,7 @@ put_element(void *state, const Jsonb *document)
 }
 
 static void
-get_types(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+get_types(const RequestOperation *operation, DispatchRequest *request, DispatchBuilder *result)
 {
 	DocumentList list = { result, CurrentMemoryContext };
 
@@ -548,7 +343,7 @@ get_types(const RequestOperation *operation, Request *request, DispatchBuilder *
 }
 
 static void
-get_history(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+get_history(const RequestOperation *operation, DispatchRequest *request, DispatchBuilder *result)
 {
 	DocumentList list = { result, CurrentMemoryContext };
 	pg_uuid_t id = requested_dispatch(request);
@@ -659,7 +454,7 @@ require_right(const char *function)
  * Runs an operation as the owner, and writes what it returns as "data".
  */
 static void
-run_operation(const RequestOperation *operation, Request *request, DispatchBuilder *result)
+run_operation(const RequestOperation *operation, DispatchRequest *request, DispatchBuilder *result)
 {
 	DispatchUser user;
 
@@ -692,7 +487,8 @@ PG_FUNCTION_INFO_V1(dispatch_request);
 Datum
 dispatch_request(PG_FUNCTION_ARGS)
 {
-	Request request = { .jobs.kind = DISPATCH_JOB, .participants.kind = DISPATCH_PARTICIPANT };
+	DispatchRequest request = { .jobs.kind = DISPATCH_JOB,
+								.participants.kind = DISPATCH_PARTICIPANT };
 	const RequestOperation *operation;
 	DispatchBuilder result;
 	Jsonb *body;
@@ -701,9 +497,9 @@ dispatch_request(PG_FUNCTION_ARGS)
 		dispatch_error_null("operation");
 	operation = find_operation(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	body = argument_document(fcinfo, 2);
-	read_members_of("params", argument_document(fcinfo, 1), operation->params, false, &request);
-	read_members_of("body", body, operation->body, (operation->options & KEEPS_UNKNOWN) != 0,
-					&request);
+	dispatch_body_read("params", argument_document(fcinfo, 1), operation->params, false, &request);
+	dispatch_body_read("body", body, operation->body, (operation->options & KEEPS_UNKNOWN) != 0,
+					   &request);
 	dispatch_build_begin(&result);
 	dispatch_build_null(&result, "error");
 	dispatch_build_document(&result, "request", body);
