@@ -13,7 +13,7 @@ program  gcc                                            gcc
 file     /usr/include/stdio.h                           libc6-dev
 program  pkg-config                                     pkg-config
 server   postgres                                       postgresql-$pg_major
-server   pgxs                                           postgresql-server-dev-$pg_major
+server   headers                                        postgresql-server-dev-$pg_major
 module   libpcre2-8                                     libpcre2-dev
 module   libpq                                          libpq-dev
 module   libcurl                                        libcurl4-openssl-dev
@@ -57,7 +57,7 @@ is_there() {
 server_part() {
     case $1 in
         postgres) [ -x "${pg_config%/*}/postgres" ] ;;
-        pgxs) [ -x "$pg_config" ] && [ -e "$("$pg_config" --pgxs)" ] ;;
+        headers) [ -x "$pg_config" ] && [ -e "$("$pg_config" --includedir-server)/postgres.h" ] ;;
     esac
 }
 
