@@ -32,6 +32,8 @@ log_fields(LogLevel level, const char *event, const LogField *fields, size_t cou
 	text_printf(&line, " level=%s event=%s", level_names[level], event);
 	for (size_t i = 0; i < count; i++)
 	{
+		if (fields[i].key == NULL)
+			continue;
 		text_printf(&line, " %s=", fields[i].key);
 		if (fields[i].text != NULL)
 			append_value(&line, fields[i].text);

@@ -17,7 +17,7 @@ typedef enum LogLevel
 	LEVEL_ERROR
 } LogLevel;
 
-/* One key with its value: text, or a number where text is NULL. */
+/* One key with its value: text, or a number where text is NULL. Without a key it is left out. */
 typedef struct LogField
 {
 	const char *key;
@@ -26,6 +26,7 @@ typedef struct LogField
 } LogField;
 
 #define log_text(key_, text_) ((LogField){ (key_), (text_) != NULL ? (text_) : "", 0 })
+#define log_text_if(key_, text_) ((LogField){ (text_) != NULL ? (key_) : NULL, (text_), 0 })
 #define log_number(key_, number_) ((LogField){ (key_), NULL, (number_) })
 
 /* log_event(LEVEL_INFO, "connected", log_text("session", "claim"), log_number("port", 5432)); */

@@ -68,7 +68,8 @@ static void flush(Session *session);
 static void watch(Session *session, uint32_t events);
 static void unwatch(Session *session);
 static void take_notifications(Session *session);
-static void drop(Session *session, const char *reason, const char *error);
+static const char *hint_of(const PGresult *result);
+static void drop(Session *session, const char *reason, const char *error, const char *hint);
 static void note_error(Session *session, const PGresult *result);
 static Microseconds jitter(Microseconds longest);
 static void take_notice(void *argument, const PGresult *result);
@@ -103,7 +104,7 @@ Microseconds
 session_tick(Session *session, Microseconds now)
 {
 	if (session->send_failed)
-		drop(session, "statement_failed", PQerrorMessage(session->connection));
+		drop(session, "statement_failed", PQerrorMessage(session->connection), NULL);
 	if (session->state == STATE_DOWN)
 	{
 		if (now < session->due)
@@ -114,7 +115,7 @@ session_tick(Session *session, Microseconds now)
 	{
 		if (now < session->due)
 			return session->due;
-		drop(session, "connection_failed", "timeout");
+		drop(session, "connection_failed", "timeout", NULL);
 	}
 	return session->state == STATE_DOWN ? session->due : NEVER;
 }
@@ -234,7 +235,7 @@ start_connecting(Session *session, Microseconds now)
 		memory_exhausted();
 	if (PQstatus(session->connection) == CONNECTION_BAD)
 	{
-		drop(session, "connection_failed", PQerrorMessage(session->connection));
+		drop(session, "connection_failed", PQerrorMessage(session->connection), NULL);
 		return;
 	}
 	PQsetNoticeReceiver(session->connection, take_notice, session);
@@ -254,7 +255,7 @@ poll_connecting(Session *session)
 	else if (status == PGRES_POLLING_WRITING)
 		watch(session, EPOLLOUT);
 	else if (status != PGRES_POLLING_OK || PQsetnonblocking(session->connection, 1) != 0)
-		drop(session, "connection_failed", PQerrorMessage(session->connection));
+		drop(session, "connection_failed", PQerrorMessage(session->connection), NULL);
 	else
 	{
 		session->state = STATE_SETUP;
@@ -279,7 +280,7 @@ on_ready(void *argument, int fd, uint32_t events)
 	}
 	if ((events & ~(uint32_t) EPOLLOUT) != 0 && PQconsumeInput(session->connection) == 0)
 	{
-		drop(session, "connection_lost", PQerrorMessage(session->connection));
+		drop(session, "connection_lost", PQerrorMessage(session->connection), NULL);
 		return;
 	}
 	if ((events & EPOLLOUT) != 0)
@@ -314,7 +315,12 @@ keep_result(Session *session, PGresult *result)
 {
 	ExecStatusType status = PQresultStatus(result);
 
-	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK && !session->failed)
+	if (session->failed)
+	{
+		PQclear(result);
+		return;
+	}
+	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
 	{
 		session->failed = true;
 		note_error(session, result);
@@ -333,6 +339,13 @@ message_of(const Session *session, const PGresult *result)
 	return message != NULL ? message : PQerrorMessage(session->connection);
 }
 
+/* What the server suggests to do about an error, or NULL. */
+static const char *
+hint_of(const PGresult *result)
+{
+	return PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+}
+
 /* The statement that ran has ended: on with the setup, or tell who wanted it. */
 static void
 statement_ended(Session *session)
@@ -343,7 +356,7 @@ statement_ended(Session *session)
 	session->result = NULL;
 	if (session->failed || PQstatus(session->connection) == CONNECTION_BAD)
 		drop(session, session->state == STATE_SETUP ? "connection_failed" : "statement_failed",
-			 message_of(session, result));
+			 message_of(session, result), hint_of(result));
 	else if (session->state == STATE_SETUP)
 		setup_next(session);
 	else
@@ -423,17 +436,18 @@ take_notifications(Session *session)
 
 /*
  * Closes the connection, logs why, and plans the next attempt. If a statement ran, who wanted it
- * learns that it failed. The texts may belong to the connection.
+ * learns that it failed. The texts may belong to the connection; hint may be NULL.
  */
 static void
-drop(Session *session, const char *reason, const char *error)
+drop(Session *session, const char *reason, const char *error, const char *hint)
 {
 	SessionDone done = session->done;
 	Microseconds now = clock_now();
 	Microseconds wait = session->backoff / 2 + jitter(session->backoff / 2);
 
 	log_event(LEVEL_WARNING, reason, log_text("session", session->plan->name),
-			  log_text("error", error), log_number("retry_ms", wait / MILLISECOND));
+			  log_text("error", error), log_text_if("hint", hint),
+			  log_number("retry_ms", wait / MILLISECOND));
 	unwatch(session);
 	PQfinish(session->connection);
 	PQclear(session->result);
@@ -488,5 +502,6 @@ take_notice(void *argument, const PGresult *result)
 
 	if (severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
 		log_event(LEVEL_WARNING, "session_ended", log_text("session", session->plan->name),
-				  log_text("error", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)));
+				  log_text("error", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)),
+				  log_text_if("hint", hint_of(result)));
 }
