@@ -1,0 +1,1 @@
+SELECT dispatch.uuidv7();
