@@ -1,0 +1,15 @@
+\set n random(1, 5000)
+\set r random(1, 1000000000000000)
+WITH d AS (
+    UPDATE plain.dispatches SET version = version + 1, updated_at = now() WHERE id = :n AND closed_at IS NULL RETURNING id
+), jobs AS (
+    INSERT INTO plain.jobs (dispatch_id, job_id) SELECT d.id, 'j' || :r || '-' || i FROM d, generate_series(1, 100) AS i
+    RETURNING job_id
+), list AS (
+    SELECT jsonb_agg(job_id) AS jobs FROM jobs
+), event AS (
+    INSERT INTO plain.events (dispatch_id, type, data)
+    SELECT d.id, 'dispatch.job.added', jsonb_build_object('jobs', l.jobs) FROM d, list AS l
+    RETURNING id
+)
+INSERT INTO plain.callbacks (event_id, url) SELECT e.id, 'http://127.0.0.1:9/hook' FROM event AS e RETURNING event_id;

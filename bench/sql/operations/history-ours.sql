@@ -1,0 +1,3 @@
+\set n random(1, 5000)
+\set r random(1, 1000000000000000)
+SELECT * FROM dispatch.history(('00000000-0000-7000-8000-' || lpad((:n)::text, 12, '0'))::uuid);

@@ -1,0 +1,4 @@
+\set n random(1, 5000)
+\set r random(1, 1000000000000000)
+SELECT dispatch.add_job(('00000000-0000-7000-8000-' || lpad((:n)::text, 12, '0'))::uuid, 'j' || :r, '{"url": "http://127.0.0.1:9/hook"}');
+SELECT dispatch.remove_job(('00000000-0000-7000-8000-' || lpad((:n)::text, 12, '0'))::uuid, 'j' || :r, '{"url": "http://127.0.0.1:9/hook"}');
