@@ -35,6 +35,19 @@ dispatch_may_execute(Oid function, Oid role)
 #endif
 }
 
+#include "storage/lock.h"
+
+/* Whether this session holds a lock, in just that mode. */
+static inline bool
+dispatch_holds_lock(const LOCKTAG *tag, LOCKMODE mode)
+{
+#if PG_VERSION_NUM >= 170000
+	return LockHeldByMe(tag, mode, false);
+#else
+	return LockHeldByMe(tag, mode);
+#endif
+}
+
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))
 #endif

@@ -42,6 +42,12 @@ define_settings(void)
 	DefineCustomIntVariable("dispatch.max_attempts",
 							"How many attempts a callback has before it is dead.", NULL,
 							&dispatch_max_attempts, 15, 1, INT_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
+
+	/* What a notification costs, all writers of the database pay. */
+	DefineCustomEnumVariable(
+		"dispatch.notify", "When a commit that queued callbacks notifies the listeners.",
+		"adaptive: when one of them sleeps; always; off: never, they find callbacks by their poll.",
+		&dispatch_notify, dispatch_notify, dispatch_notify_options, PGC_SUSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("dispatch");
 }
 

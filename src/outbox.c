@@ -8,6 +8,7 @@
 #include "outbox.h"
 
 #include "access/detoast.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
@@ -23,6 +24,7 @@
 #include "compat.h"
 #include "error.h"
 #include "owner.h"
+#include "signal.h"
 #include "statement.h"
 #include "uuid.h"
 
@@ -294,6 +296,58 @@ check_foreign(Datum own)
 				 errhint("If this database is to send them, run SELECT dispatch.adopt().")));
 }
 
+/*
+ * Leases callbacks that are due by now and puts them into the result; how many.
+ * Between SPI_connect() and SPI_finish().
+ */
+static uint64
+claim(FunctionCallInfo fcinfo)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Datum values[4];
+	uint64 claimed;
+	uint64 put;
+
+	values[0] = TimestampTzGetDatum(now);
+	values[1] = PG_GETARG_DATUM(0);
+	values[2] = TimestampTzGetDatum(lease_end(fcinfo, 1, now));
+	values[3] = Int32GetDatum(origin());
+	check_foreign(values[3]);
+	claimed = dispatch_execute(DISPATCH_CLAIM, values, NULL);
+	put = put_all_claimed((ReturnSetInfo *) fcinfo->resultinfo, claimed);
+	if (put < claimed)
+		give_back(put, claimed, now);
+	return put;
+}
+
+/*
+ * The same for a claim that found nothing: it falls asleep, and looks once more
+ * for what was committed without a notification before. That look has a time
+ * and a snapshot of its own, and misses nothing that is due. Where it finds
+ * something, the caller is awake.
+ */
+static void
+arm(FunctionCallInfo fcinfo)
+{
+	dispatch_fall_asleep();
+	if (claim(fcinfo) > 0)
+		dispatch_wake_up();
+}
+
+/*
+ * 0A000 where a second look would have the snapshot of the first.
+ */
+static void
+check_isolation(void)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("claim_callbacks cannot arm in a transaction with the isolation level "
+						"REPEATABLE READ or SERIALIZABLE"),
+				 errhint("Claim in READ COMMITTED, or with arm => false.")));
+}
+
 PG_FUNCTION_INFO_V1(dispatch_claim_callbacks);
 
 /*
@@ -301,20 +355,16 @@ PG_FUNCTION_INFO_V1(dispatch_claim_callbacks);
  * (callback_id, attempt, method, url, headers, body, confirm)
  *
  * Leases up to max_rows (1 to 10,000) callbacks that are due, fewer where their
- * bodies are large. Each claim is a
- * new attempt, by whose number the outcome is told. Since every commit that
- * queues a callback notifies, whoever listens is told of the next, armed or
- * not. 22023: an argument out of bounds; 55000: there are callbacks of another
- * database, see adopt().
+ * bodies are large. Each claim is a new attempt, by whose number the outcome is
+ * told. With arm, an empty answer promises that the commit of the next callback
+ * will notify; it may wait for transactions that are committing. 22023: an
+ * argument out of bounds; 0A000: arm, and the wrong isolation level; 55000:
+ * there are callbacks of another database, see adopt().
  */
 Datum
 dispatch_claim_callbacks(PG_FUNCTION_ARGS)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	Datum values[4];
-	uint64 claimed;
-	uint64 put;
-
+	dispatch_wake_up();
 	if (PG_ARGISNULL(0))
 		dispatch_error_null("max_rows");
 	if (PG_GETARG_INT32(0) < 1 || PG_GETARG_INT32(0) > CLAIM_MAX)
@@ -322,17 +372,12 @@ dispatch_claim_callbacks(PG_FUNCTION_ARGS)
 						errmsg("max_rows must be 1 to %d", CLAIM_MAX)));
 	if (PG_ARGISNULL(2))
 		dispatch_error_null("arm");
-	values[0] = TimestampTzGetDatum(now);
-	values[1] = PG_GETARG_DATUM(0);
-	values[2] = TimestampTzGetDatum(lease_end(fcinfo, 1, now));
-	values[3] = Int32GetDatum(origin());
+	if (PG_GETARG_BOOL(2))
+		check_isolation();
 	InitMaterializedSRF(fcinfo, 0);
 	dispatch_connect();
-	check_foreign(values[3]);
-	claimed = dispatch_execute(DISPATCH_CLAIM, values, NULL);
-	put = put_all_claimed((ReturnSetInfo *) fcinfo->resultinfo, claimed);
-	if (put < claimed)
-		give_back(put, claimed, now);
+	if (claim(fcinfo) == 0 && PG_GETARG_BOOL(2))
+		arm(fcinfo);
 	SPI_finish();
 	return (Datum) 0;
 }
@@ -452,6 +497,8 @@ dispatch_renew_callbacks(PG_FUNCTION_ARGS)
 	values[3] = TimestampTzGetDatum(now);
 	dispatch_connect();
 	renewed = dispatch_execute(DISPATCH_RENEW, values, NULL);
+	if (renewed > 0 && DatumGetTimestampTz(values[2]) <= now)
+		dispatch_signal();
 	SPI_finish();
 	PG_RETURN_INT64((int64) renewed);
 }
@@ -471,6 +518,8 @@ dispatch_adopt(PG_FUNCTION_ARGS)
 	(void) fcinfo;
 	dispatch_connect();
 	adopted = dispatch_execute(DISPATCH_ADOPT, values, NULL);
+	if (adopted > 0)
+		dispatch_signal();
 	SPI_finish();
 	PG_RETURN_INT64((int64) adopted);
 }

@@ -64,6 +64,7 @@ INSERT INTO failing (code, statement) VALUES
     ('22023', $$SELECT dispatch.finish_callbacks('{}', '{1}', '{}', '{}', '{}')$$);
 
 -- One by one, as an application would: caught in PL/pgSQL; what is there afterwards is what was there before.
+SET dispatch.notify = always;
 LISTEN dispatch_callback;
 CREATE FUNCTION pg_temp.fail(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -220,6 +221,7 @@ ROLLBACK TO s;
 SELECT dispatch.add_job(dispatch.dispatch_id('ROUTE-17'), 'silent too') > 0;
 COMMIT;
 UNLISTEN dispatch_callback;
+RESET dispatch.notify;
 
 SET client_min_messages = warning;
 DROP EXTENSION dispatch CASCADE;

@@ -13,6 +13,9 @@ SELECT dispatch.create_attributes('plain', '[{"name": "zone", "dataType": "strin
 SELECT dispatch.create_dispatch('plain', 'ROUTE-17') IS NOT NULL;
 
 -- Everything that an operation writes, and its callbacks. A notification of them would be shown here: there is none.
+-- That the session sleeps makes no difference.
+SET dispatch.notify = always;
+SELECT count(*) FROM dispatch.claim_callbacks();
 LISTEN dispatch_callback;
 BEGIN;
 SELECT dispatch.create_dispatch('plain', 'PREPARED', '{j1,j2}', '{p1}', '{"zone": "north"}', '{"url": "http://example.com/"}', request_id => 'r') IS NOT NULL;
@@ -23,6 +26,7 @@ ROLLBACK TO s;
 SELECT dispatch.request('updateDispatchCustomData', '{"dispatchRef": "ROUTE-17"}', '{"patch": {"zone": "south"}, "callback": {"url": "http://example.com/"}}') #> '{data,version}';
 PREPARE TRANSACTION 'regress_dispatch_1';
 UNLISTEN dispatch_callback;
+RESET dispatch.notify;
 -- Nothing of it is to be seen yet; the session goes on, and signals as ever.
 SELECT count(*) FROM dispatch.callbacks;
 SELECT dispatch.get_dispatch(dispatch.dispatch_id('ROUTE-17')) -> 'version';
