@@ -485,6 +485,14 @@ CREATE FUNCTION dispatch.is_valid(dispatch_type text, custom_data jsonb) RETURNS
 
 COMMENT ON FUNCTION dispatch.is_valid(text, jsonb) IS 'whether custom data fits the attributes of a type, given by name or id';
 
+CREATE FUNCTION dispatch.cache_stats(
+    OUT types bigint, OUT bytes bigint, OUT hits bigint, OUT builds bigint, OUT invalidations bigint, OUT evictions bigint)
+    RETURNS record
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'dispatch_cache_stats';
+
+COMMENT ON FUNCTION dispatch.cache_stats() IS 'the compiled types that this session keeps, and how often they served';
+
 -- For our own statements: an update that patches and validates in one go.
 CREATE FUNCTION dispatch.merge_patch(target jsonb, patch jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

@@ -31,7 +31,7 @@ static const Access kinds[] = {
 	  -1,
 	  { "types", "attributes", "dispatches", "jobs", "participants", "events", "callbacks",
 		"get_type", "list_types", "get_attributes", "type_history", "validate", "is_valid",
-		"get_dispatch", "dispatch_id", "history", "request" } },
+		"cache_stats", "get_dispatch", "dispatch_id", "history", "request" } },
 	{ "write",
 	  0,
 	  { "create_dispatch", "add_job", "add_jobs", "add_participant", "add_participants",

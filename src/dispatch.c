@@ -48,6 +48,13 @@ define_settings(void)
 		"dispatch.notify", "When a commit that queued callbacks notifies the listeners.",
 		"adaptive: when one of them sleeps; always; off: never, they find callbacks by their poll.",
 		&dispatch_notify, dispatch_notify, dispatch_notify_options, PGC_SUSET, 0, NULL, NULL, NULL);
+
+	/* What a session spends on itself is its own choice, as with work_mem. */
+	DefineCustomIntVariable("dispatch.type_cache_size",
+							"How much memory the types that a session keeps may take.",
+							"The types that were not used for longest go first. Those in use stay.",
+							&dispatch_type_cache_size, 16 * 1024, 0, MAX_KILOBYTES, PGC_USERSET,
+							GUC_UNIT_KB, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("dispatch");
 }
 

@@ -94,6 +94,36 @@ required_type(FunctionCallInfo fcinfo)
 	return dispatch_type_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 }
 
+/* The use of the type that a place in a plan names, call after call. */
+typedef struct TypeArgument
+{
+	DispatchTypeUse use;
+	bool is_id;
+} TypeArgument;
+
+/*
+ * The same for a function that is called for many rows and calls nothing that
+ * could call it again: it may use the type until its next call.
+ */
+static const DispatchType *
+required_type_again(FunctionCallInfo fcinfo)
+{
+	TypeArgument *argument = (TypeArgument *) fcinfo->flinfo->fn_extra;
+
+	if (PG_ARGISNULL(0))
+		dispatch_error_null("dispatch_type");
+	if (argument == NULL)
+	{
+		argument = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(TypeArgument));
+		argument->is_id = first_argument_type(fcinfo) == UUIDOID;
+		dispatch_type_use_begin(&argument->use, fcinfo->flinfo->fn_mcxt);
+		fcinfo->flinfo->fn_extra = argument;
+	}
+	if (argument->is_id)
+		return dispatch_type_use_id(&argument->use, PG_GETARG_UUID_P(0));
+	return dispatch_type_use_name(&argument->use, PG_GETARG_TEXT_PP(0));
+}
+
 static void
 required_members(FunctionCallInfo fcinfo, int place, DispatchMemberKind kind,
 				 DispatchMembers *members)
@@ -236,7 +266,7 @@ PG_FUNCTION_INFO_V1(dispatch_validate);
 Datum
 dispatch_validate(PG_FUNCTION_ARGS)
 {
-	const DispatchType *type = required_type(fcinfo);
+	const DispatchType *type = required_type_again(fcinfo);
 	Jsonb *data = required_document(fcinfo, 1, "custom_data");
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	ListCell *cell;
@@ -266,7 +296,7 @@ PG_FUNCTION_INFO_V1(dispatch_is_valid);
 Datum
 dispatch_is_valid(PG_FUNCTION_ARGS)
 {
-	const DispatchType *type = required_type(fcinfo);
+	const DispatchType *type = required_type_again(fcinfo);
 
 	if (PG_ARGISNULL(1))
 		PG_RETURN_NULL();

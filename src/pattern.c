@@ -54,6 +54,7 @@ struct DispatchPattern
 };
 
 int dispatch_regex_timeout = 1000;
+Size dispatch_pattern_code_size = 0;
 
 /* One of each a backend, made with the first search. */
 static pcre2_match_context *match_context = NULL;
@@ -96,14 +97,45 @@ error_memory(void)
 }
 
 /*
+ * The size of what JIT made of a form; 0 where it made nothing.
+ */
+static Size
+jit_size(const pcre2_code *code)
+{
+	size_t size = 0;
+
+	if (code != NULL)
+		(void) pcre2_pattern_info(code, PCRE2_INFO_JITSIZE, &size);
+	return size;
+}
+
+/*
+ * Makes machine code of a form. Where that cannot be had, the interpreter does
+ * the same.
+ */
+static void
+make_machine_code(pcre2_code *code)
+{
+	(void) pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+	dispatch_pattern_code_size += jit_size(code);
+}
+
+static void
+free_form(pcre2_code *code)
+{
+	dispatch_pattern_code_size -= jit_size(code);
+	pcre2_code_free(code);
+}
+
+/*
  * Frees the code of a pattern whose context goes: that of PCRE2's JIT lies
  * outside of it.
  */
 static void
 free_code(void *pattern)
 {
-	pcre2_code_free(((DispatchPattern *) pattern)->quick);
-	pcre2_code_free(((DispatchPattern *) pattern)->careful);
+	free_form(((DispatchPattern *) pattern)->quick);
+	free_form(((DispatchPattern *) pattern)->careful);
 }
 
 /*
@@ -169,8 +201,7 @@ dispatch_pattern_compile(const char *pattern, size_t length, MemoryContext conte
 			error_memory();
 		return NULL;
 	}
-	/* Where JIT cannot be had, the interpreter does the same. */
-	(void) pcre2_jit_compile(result->quick, PCRE2_JIT_COMPLETE);
+	make_machine_code(result->quick);
 	result->at_end.func = free_code;
 	result->at_end.arg = result;
 	MemoryContextRegisterResetCallback(context, &result->at_end);
@@ -245,7 +276,7 @@ search_carefully(DispatchPattern *pattern, const char *subject, size_t length, u
 	int result;
 
 	if (!pattern->careful_is_ready)
-		(void) pcre2_jit_compile(pattern->careful, PCRE2_JIT_COMPLETE);
+		make_machine_code(pattern->careful);
 	pattern->careful_is_ready = true;
 	callouts = 0;
 	callouts_per_look = Max(WORK_PER_LOOK / (length + 1), 1);

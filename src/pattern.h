@@ -30,6 +30,9 @@ typedef enum DispatchMatch
 /* How long one search may take, in milliseconds: dispatch.regex_timeout. */
 extern int dispatch_regex_timeout;
 
+/* The machine code of all patterns of this backend, in bytes: no context holds it. */
+extern Size dispatch_pattern_code_size;
+
 extern DispatchPattern *dispatch_pattern_compile(const char *pattern, size_t length,
 												 MemoryContext context,
 												 DispatchPatternError *error);

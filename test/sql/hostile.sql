@@ -199,7 +199,9 @@ END $$;
 SELECT s.name, pg_temp.code_of(format('SET %s = 1', s.name)), pg_temp.code_of(format('SET LOCAL %s = 1', s.name)), pg_temp.code_of(format('SELECT set_config(%L, ''1'', true)', s.name)), pg_temp.code_of(format('RESET %s', s.name)),
        pg_temp.code_of(format('UPDATE pg_settings SET setting = ''1'' WHERE name = %L', s.name)), pg_temp.code_of(format('ALTER ROLE regress_dispatch_hostile SET %s = 1', s.name)), pg_temp.code_of(format('ALTER DATABASE %I SET %s = 1', current_database(), s.name)),
        pg_temp.code_of(format('CREATE FUNCTION pg_temp.mine() RETURNS integer LANGUAGE sql SET %s = 1 AS ''SELECT 1''; SELECT pg_temp.mine()', s.name)), pg_temp.code_of(format('ALTER FUNCTION planted.hit(text) SET %s = 1', s.name))
-  FROM pg_settings AS s WHERE s.name LIKE 'dispatch.%' ORDER BY s.name;
+  FROM pg_settings AS s WHERE s.name LIKE 'dispatch.%' AND s.context <> 'user' ORDER BY s.name;
+-- What everybody may set for a session of their own.
+SELECT s.name FROM pg_settings AS s WHERE s.name LIKE 'dispatch.%' AND s.context = 'user';
 DROP FUNCTION pg_temp.code_of(text);
 \set VERBOSITY sqlstate
 ALTER SYSTEM SET dispatch.max_attempts = 1;

@@ -1,0 +1,31 @@
+/*
+ * compiled_type.h
+ *	  A dispatch type as sessions use it: read from its row, ready to validate by.
+ */
+#ifndef DISPATCH_COMPILED_TYPE_H
+#define DISPATCH_COMPILED_TYPE_H
+
+#include "postgres.h"
+
+#include "lifecycle.h"
+#include "statement.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+#include "validator.h"
+
+/* A type as it was when it was loaded. Immutable. */
+typedef struct DispatchType
+{
+	MemoryContext context; /* holds all of it, and nothing else */
+	pg_uuid_t id;
+	char *name;
+	int32 revision;
+	Jsonb *attributes; /* as one document */
+	Jsonb *defaults;   /* an object of all default values; NULL: none */
+	DispatchLifecycle *lifecycle;
+	DispatchProgram program;
+} DispatchType;
+
+extern DispatchType *dispatch_type_load(Oid types_relid, DispatchStatement statement, Datum key);
+
+#endif
