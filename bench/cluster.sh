@@ -61,7 +61,7 @@ query() {
 }
 
 # Runs a pgbench script (a file under bench/sql) with so many clients for so many seconds, and
-# more options; prints transactions a second.
+# more options; sets $tps to the transactions a second.
 rate() {
     local script=$1 clients=$2 seconds=$3
     shift 3
@@ -72,5 +72,5 @@ rate() {
     }
     grep -q 'number of failed transactions: 0 ' "$work/log/pgbench.log" ||
         fail "transactions of $script failed"
-    sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$work/log/pgbench.log"
+    tps=$(sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$work/log/pgbench.log")
 }
