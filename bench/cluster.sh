@@ -31,9 +31,10 @@ leave() {
     close_workspace
 }
 
-# Makes the workspace, builds and starts the cluster; takes the bench's name and more settings.
+# Makes the workspace, builds and starts the cluster; takes the bench's name, more settings and
+# more needs.
 open_bench() {
-    require "$(needs_of_test)"
+    require "$(needs_of_test)${3:+$'\n'$3}"
     leave_in_order
     open_workspace "$1"
     copy_source
