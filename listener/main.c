@@ -34,6 +34,10 @@
 /* With --once: how long a lost connection may stay away. */
 #define ONCE_PATIENCE (10 * SECOND)
 
+/* Bounds of how long a statement may take. */
+#define LEAST_PATIENCE (2 * SECOND)
+#define MOST_PATIENCE (30 * SECOND)
+
 /* How often the log tells what was done. */
 #define PROGRESS_TIME (60 * SECOND)
 
@@ -93,6 +97,7 @@ typedef struct Listener
 static int open_signals(void);
 static void raise_file_limit(int concurrency);
 static void listener_open(Listener *listener, int argc, char **argv);
+static Microseconds patience(const Options *options);
 static void listener_close(Listener *listener);
 static void run(Listener *listener);
 static Microseconds turn(Listener *listener, Microseconds now);
@@ -152,9 +157,23 @@ listener_open(Listener *listener, int argc, char **argv)
 	listener->transfers = transfers_create(listener->loop, &plan);
 	listener->outcomes = outcomes_create(options->batch);
 	listener->leases = leases_create(listener->queue, options->lease);
-	listener->claim_session = session_create(listener->loop, &claim_plan, options->dbname);
-	listener->finish_session = session_create(listener->loop, &finish_plan, options->dbname);
+	listener->claim_session =
+		session_create(listener->loop, &claim_plan, options->dbname, patience(options));
+	listener->finish_session =
+		session_create(listener->loop, &finish_plan, options->dbname, patience(options));
 	loop_watch(listener->loop, listener->signals, EPOLLIN, on_signal, listener);
+}
+
+/*
+ * How long a statement may take. Leases are renewed when they are half over, so an answer that takes
+ * as long as the other half comes too late.
+ */
+static Microseconds
+patience(const Options *options)
+{
+	Microseconds half = options->lease / 2;
+
+	return half < LEAST_PATIENCE ? LEAST_PATIENCE : earlier(half, MOST_PATIENCE);
 }
 
 /* Frees everything. */
@@ -237,8 +256,8 @@ turn(Listener *listener, Microseconds now)
 	do
 		next = transfers_tick(listener->transfers, now);
 	while (start_requests(listener, now));
-	next = earlier(next, session_tick(listener->claim_session, now));
-	next = earlier(next, session_tick(listener->finish_session, now));
+	session_tick(listener->claim_session, now);
+	session_tick(listener->finish_session, now);
 	next = earlier(next, use_finish_session(listener, now));
 
 	busy = queue_held(listener->queue) + outcomes_count(listener->outcomes);
@@ -250,6 +269,8 @@ turn(Listener *listener, Microseconds now)
 		return now;
 	next = earlier(next, claims_tick(listener->claims, listener->claim_session, STATEMENT_CLAIM,
 									 now, busy, transfers_can_start(listener->transfers)));
+	next = earlier(next, session_due(listener->claim_session));
+	next = earlier(next, session_due(listener->finish_session));
 	next = earlier(next, report_progress(listener, now));
 	check_sessions(listener, now);
 	check_end(listener, now);

@@ -16,12 +16,14 @@
 
 #include "log.h"
 #include "memory.h"
+#include "servers.h"
+#include "text.h"
 
 #define FIRST_BACKOFF (100 * MILLISECOND)
 #define LONGEST_BACKOFF (10 * SECOND)
 
-/* How long an attempt to connect may take, all hosts together, and then the setup. */
-#define CONNECT_TIME (30 * SECOND)
+/* The server itself ends a statement that takes too long; how long it may need to say so. */
+#define LAST_WORDS_TIME (1 * SECOND)
 
 typedef enum SessionState
 {
@@ -36,11 +38,12 @@ struct Session
 {
 	Loop *loop;
 	const SessionPlan *plan;
-	const char *dbname;
+	Servers servers;
+	Microseconds patience;
 	SessionState state;
 	PGconn *connection;
-	int watched; /* the socket that the loop watches, or -1 */
-	Microseconds due;
+	int watched;      /* the socket that the loop watches, or -1 */
+	Microseconds due; /* the next attempt, or the end of what is waited for */
 	Microseconds backoff;
 	Microseconds down_since;
 	int prepared;  /* statements prepared so far; -1: setup runs */
@@ -58,6 +61,8 @@ struct Session
 
 static void start_connecting(Session *session, Microseconds now);
 static void poll_connecting(Session *session);
+static void begin_setup(Session *session);
+static void give_up(Session *session);
 static void on_ready(void *argument, int fd, uint32_t events);
 static void read_results(Session *session);
 static void keep_result(Session *session, PGresult *result);
@@ -74,15 +79,19 @@ static void note_error(Session *session, const PGresult *result);
 static Microseconds jitter(Microseconds longest);
 static void take_notice(void *argument, const PGresult *result);
 
-/* Makes a session that connects at its first tick. The caller frees it with session_free(). */
+/*
+ * Makes a session that connects at its first tick. No statement may take longer than patience. The
+ * caller frees it with session_free().
+ */
 Session *
-session_create(Loop *loop, const SessionPlan *plan, const char *dbname)
+session_create(Loop *loop, const SessionPlan *plan, const char *dbname, Microseconds patience)
 {
 	Session *session = memory_get_zeroed(sizeof(*session));
 
 	session->loop = loop;
 	session->plan = plan;
-	session->dbname = dbname;
+	session->servers.dbname = dbname;
+	session->patience = patience;
 	session->watched = -1;
 	session->backoff = FIRST_BACKOFF;
 	session->down_since = clock_now();
@@ -96,28 +105,31 @@ session_free(Session *session)
 	unwatch(session);
 	PQclear(session->result);
 	PQfinish(session->connection);
+	servers_free(&session->servers);
 	free(session);
 }
 
-/* Does what the clock asks for; returns when it wants to be called again. */
-Microseconds
+/* Does what the clock asks for. */
+void
 session_tick(Session *session, Microseconds now)
 {
 	if (session->send_failed)
 		drop(session, "statement_failed", PQerrorMessage(session->connection), NULL);
+	if (now < session_due(session))
+		return;
 	if (session->state == STATE_DOWN)
-	{
-		if (now < session->due)
-			return session->due;
 		start_connecting(session, now);
-	}
-	if (session->state == STATE_CONNECTING || session->state == STATE_SETUP)
-	{
-		if (now < session->due)
-			return session->due;
-		drop(session, "connection_failed", "timeout", NULL);
-	}
-	return session->state == STATE_DOWN ? session->due : NEVER;
+	else
+		give_up(session);
+}
+
+/* When session_tick() is to be called, if nothing happens before. */
+Microseconds
+session_due(const Session *session)
+{
+	if (session->send_failed)
+		return 0;
+	return session->state == STATE_IDLE ? NEVER : session->due;
 }
 
 /* Says whether a statement may be run. */
@@ -154,6 +166,7 @@ session_run(Session *session, int statement, const char *const *values, SessionD
 	const SessionStatement *prepared = &session->plan->statements[statement];
 
 	session->state = STATE_BUSY;
+	session->due = clock_now() + session->patience + LAST_WORDS_TIME;
 	session->done = done;
 	session->argument = argument;
 	session->failed = false;
@@ -200,39 +213,13 @@ session_has_failed(const Session *session)
 	return session->backoff != FIRST_BACKOFF;
 }
 
-/*
- * Begins to connect. Names are resolved here and now (libpq knows no other way); everything else
- * goes on in the event loop.
- *
- * What the user does not choose: a server that takes writes, since a standby has no use for us; and
- * to find out within 15 seconds or so that a server has vanished, also while connecting to the
- * first of several hosts, where libpq's connect_timeout does not work for asynchronous connections.
- */
+/* Begins to connect; everything else goes on in the event loop. */
 static void
 start_connecting(Session *session, Microseconds now)
 {
-	const char *keywords[] = {
-		"target_session_attrs", "keepalives_idle",           "keepalives_interval",
-		"keepalives_count",     "tcp_user_timeout",          "dbname",
-		"client_encoding",      "fallback_application_name", NULL
-	};
-	const char *values[] = { getenv("PGTARGETSESSIONATTRS"),
-							 "10",
-							 "3",
-							 "3",
-							 "10000",
-							 session->dbname,
-							 "UTF8",
-							 "dispatch-listener",
-							 NULL };
-
-	if (values[0] == NULL || values[0][0] == '\0')
-		values[0] = "read-write";
 	session->state = STATE_CONNECTING;
-	session->due = now + CONNECT_TIME;
-	session->connection = PQconnectStartParams(keywords, values, 1);
-	if (session->connection == NULL)
-		memory_exhausted();
+	session->connection = servers_connect(&session->servers);
+	session->due = now + servers_patience(session->connection);
 	if (PQstatus(session->connection) == CONNECTION_BAD)
 	{
 		drop(session, "connection_failed", PQerrorMessage(session->connection), NULL);
@@ -257,13 +244,36 @@ poll_connecting(Session *session)
 	else if (status != PGRES_POLLING_OK || PQsetnonblocking(session->connection, 1) != 0)
 		drop(session, "connection_failed", PQerrorMessage(session->connection), NULL);
 	else
+		begin_setup(session);
+}
+
+/* Sets up a new connection. */
+static void
+begin_setup(Session *session)
+{
+	Text sql = { 0 };
+
+	text_printf(&sql, "SET statement_timeout = '%lldms'; %s",
+				(long long) (session->patience / MILLISECOND), session->plan->setup);
+	session->state = STATE_SETUP;
+	session->prepared = -1;
+	session->failed = false;
+	session->send_failed = PQsendQuery(session->connection, sql.data) == 0;
+	text_free(&sql);
+	flush(session);
+}
+
+/* The server has not answered in time. It may be there, and wait for its disk for ever. */
+static void
+give_up(Session *session)
+{
+	if (session->state == STATE_BUSY)
 	{
-		session->state = STATE_SETUP;
-		session->prepared = -1;
-		session->failed = false;
-		session->send_failed = PQsendQuery(session->connection, session->plan->setup) == 0;
-		flush(session);
+		drop(session, "statement_failed", "no answer in time", NULL);
+		return;
 	}
+	servers_skip_first(&session->servers, session->connection);
+	drop(session, "connection_failed", "timeout", NULL);
 }
 
 /* The event loop's call: the socket can be read or written. */

@@ -23,7 +23,7 @@ typedef struct SessionStatement
 /* What a session is for. Lives as long as the session. */
 typedef struct SessionPlan
 {
-	const char *name;  /* for the log and application_name */
+	const char *name;  /* for the log */
 	const char *setup; /* SQL that is run on every new connection */
 	const SessionStatement *statements;
 	int count;
@@ -37,9 +37,11 @@ typedef struct Session Session;
  */
 typedef void (*SessionDone)(void *argument, PGresult *result, const char *sqlstate);
 
-extern Session *session_create(Loop *loop, const SessionPlan *plan, const char *dbname);
+extern Session *session_create(Loop *loop, const SessionPlan *plan, const char *dbname,
+							   Microseconds patience);
 extern void session_free(Session *session);
-extern Microseconds session_tick(Session *session, Microseconds now);
+extern void session_tick(Session *session, Microseconds now);
+extern Microseconds session_due(const Session *session);
 extern bool session_idle(const Session *session);
 extern bool session_busy(const Session *session);
 extern bool session_stores_unicode(const Session *session);
