@@ -485,6 +485,13 @@ CREATE FUNCTION dispatch.is_valid(dispatch_type text, custom_data jsonb) RETURNS
 
 COMMENT ON FUNCTION dispatch.is_valid(text, jsonb) IS 'whether custom data fits the attributes of a type, given by name or id';
 
+-- For tables of users' own: runs as whoever writes, and needs no rights of theirs.
+CREATE FUNCTION dispatch.validate_custom_data() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'dispatch_validate_custom_data';
+
+COMMENT ON FUNCTION dispatch.validate_custom_data() IS 'checks a jsonb column of a table of your own: validate_custom_data(type, column)';
+
 CREATE FUNCTION dispatch.cache_stats(
     OUT types bigint, OUT bytes bigint, OUT hits bigint, OUT builds bigint, OUT invalidations bigint, OUT evictions bigint)
     RETURNS record

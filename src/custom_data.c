@@ -84,10 +84,11 @@ dispatch_custom_data_violations(const DispatchType *type, const Jsonb *data)
 }
 
 /*
- * 23514: custom data breaks its attributes; the DETAIL lists all violations.
+ * All that breaks the attributes of a type, one a line, in the current context.
+ * 54000.
  */
-static void
-error_invalid(const DispatchType *type, const Jsonb *data)
+char *
+dispatch_custom_data_faults(const DispatchType *type, const Jsonb *data)
 {
 	List *violations = dispatch_custom_data_violations(type, data);
 	StringInfoData detail;
@@ -103,9 +104,18 @@ error_invalid(const DispatchType *type, const Jsonb *data)
 	}
 	if (list_length(violations) >= DISPATCH_MAX_VIOLATIONS)
 		appendStringInfoString(&detail, "\nThere may be more.");
+	return detail.data;
+}
+
+/*
+ * 23514: custom data breaks its attributes; the DETAIL lists all violations.
+ */
+static void
+error_invalid(const DispatchType *type, const Jsonb *data)
+{
 	ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
 					errmsg("custom data breaks the attributes of dispatch type \"%s\"", type->name),
-					errdetail_internal("%s", detail.data),
+					errdetail_internal("%s", dispatch_custom_data_faults(type, data)),
 					err_generic_string(PG_DIAG_SCHEMA_NAME, "dispatch"),
 					err_generic_string(PG_DIAG_TABLE_NAME, "dispatches"),
 					err_generic_string(PG_DIAG_COLUMN_NAME, "custom_data")));

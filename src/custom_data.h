@@ -13,6 +13,7 @@
 
 extern bool dispatch_custom_data_is_valid(const DispatchType *type, const Jsonb *data);
 extern List *dispatch_custom_data_violations(const DispatchType *type, const Jsonb *data);
+extern char *dispatch_custom_data_faults(const DispatchType *type, const Jsonb *data);
 extern Jsonb *dispatch_custom_data_complete(const DispatchType *type, Jsonb *data);
 
 #endif

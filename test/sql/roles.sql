@@ -49,7 +49,7 @@ GRANT SELECT ON holders, roles TO PUBLIC;
 CREATE TEMP TABLE known (kind text, name text, access text);
 INSERT INTO known
 SELECT 'function', unnest(string_to_array(names, ' ')), access FROM (VALUES
-    ('read',   'get_type list_types get_attributes type_history validate is_valid cache_stats get_dispatch dispatch_id history request'),
+    ('read',   'get_type list_types get_attributes type_history validate is_valid validate_custom_data cache_stats get_dispatch dispatch_id history request'),
     ('write',  'create_dispatch add_job add_jobs add_participant add_participants remove_job remove_jobs remove_participant remove_participants update_status update_sub_status update_custom_data'),
     ('admin',  'create_type create_attributes purge check_integrity'),
     ('listen', 'claim_callbacks finish_callbacks renew_callbacks'),

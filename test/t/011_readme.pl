@@ -1,5 +1,6 @@
-# What the README shows works: the signature checks in Python and in Node. psql cannot run
-# them. A language that the machine lacks is skipped.
+# What the README shows works: its SQL from the first line to the last, and the signature checks in
+# Python and in Node. The file is read here, which psql cannot do. A language that the machine lacks
+# is skipped.
 use strict;
 use warnings FATAL => 'all';
 
@@ -8,6 +9,7 @@ use MIME::Base64 qw(decode_base64 encode_base64);
 use Test::More;
 
 use PostgreSQL::Test::Utils;
+use Dispatch;
 
 my $readme = slurp_file('README.md');
 my $key = 'whsec_' . encode_base64('a key that has thirty-two bytes!', '');
@@ -69,6 +71,22 @@ const [key, id, timestamp, signature, body, now] = process.argv.slice(2);
 const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signature };
 console.log(verify(key, headers, Buffer.from(body), Number(now)));
 END
+
+# Runs the SQL in the order in which it is shown, in a database that has nothing yet; "=#" shows a
+# statement and what psql answers.
+my $dispatch = Dispatch->new('readme');
+$dispatch->sql('CREATE DATABASE mydatabase TEMPLATE template0');
+while ($readme =~ /^```(sql)?\n(.*?)^```$/msg)
+{
+	my ($sql, $answer) = $1 ? ($2, undef) : $2 =~ /\A=# (.*?;)\n(.*)\z/s;
+	next unless defined $sql;
+	my ($line) = $sql =~ /^(.*)$/m;
+	my ($code, $out, $errors) = $dispatch->node->psql('mydatabase', $sql, on_error_stop => 1);
+
+	$errors =~ s/^psql:<stdin>:\d+: //mg;
+	is($errors, $answer =~ s/\n\z//r, "it answers as shown: $line") if defined $answer;
+	is($code, 0, "it runs: $line") or diag($errors) unless defined $answer;
+}
 
 SKIP:
 {
