@@ -107,7 +107,7 @@ COMMENT ON TABLE dispatch.members IS 'jobs and participants of dispatches';
 COMMENT ON COLUMN dispatch.members.sequence IS 'the event that added the member';
 COMMENT ON COLUMN dispatch.members.ordinal IS 'the place in the call that added the member';
 COMMENT ON COLUMN dispatch.members.kind IS 'j: job, p: participant';
-COMMENT ON COLUMN dispatch.members.state IS 'c: CONFIRMED';
+COMMENT ON COLUMN dispatch.members.state IS 'c: CONFIRMED, p: PENDING, until the callback of the event that added it is answered';
 
 CREATE TABLE dispatch.event_log (
     dispatch_id      uuid        NOT NULL,
@@ -122,6 +122,7 @@ CREATE TABLE dispatch.event_log (
     callback_host    text        COLLATE "C",
     callback_url     text        COLLATE "C",
     callback_headers jsonb,
+    callback_accept  integer[],
     CONSTRAINT event_log_pkey PRIMARY KEY (dispatch_id, sequence)
 );
 
@@ -129,6 +130,7 @@ COMMENT ON TABLE dispatch.event_log IS 'what happened to each dispatch, with the
 COMMENT ON COLUMN dispatch.event_log.sequence IS 'the version of the dispatch that the event made';
 COMMENT ON COLUMN dispatch.event_log.callback_url IS 'may hold a token: not for readers';
 COMMENT ON COLUMN dispatch.event_log.callback_headers IS 'may hold a token: not for readers';
+COMMENT ON COLUMN dispatch.event_log.callback_accept IS 'of a callback whose answer is waited for: the status codes that accept, none for 2xx';
 
 CREATE TABLE dispatch.queue (
     callback_id uuid        NOT NULL,
@@ -140,18 +142,27 @@ CREATE TABLE dispatch.queue (
     unused      integer     NOT NULL DEFAULT 0,
     leased      boolean     NOT NULL DEFAULT false,
     host        text        COLLATE "C" NOT NULL,
+    accept      integer[],
+    outcome     text        COLLATE "C",
+    reason      text,
     CONSTRAINT queue_pkey PRIMARY KEY (callback_id)
 ) WITH (fillfactor = 70);
 
 CREATE INDEX queue_due_idx ON dispatch.queue (origin, next_at);
 
+CREATE INDEX queue_decided_idx ON dispatch.queue (origin, next_at) WHERE outcome IS NOT NULL;
+
 COMMENT ON INDEX dispatch.queue_due_idx IS 'what is due';
+COMMENT ON INDEX dispatch.queue_decided_idx IS 'answers that are to be applied';
 COMMENT ON TABLE dispatch.queue IS 'callbacks that are still to be sent; a row goes when its callback ends';
 COMMENT ON COLUMN dispatch.queue.next_at IS 'when it falls due: the next attempt, or the end of the lease';
 COMMENT ON COLUMN dispatch.queue.origin IS 'hash of the cluster and database that queued it: a restored copy does not send';
 COMMENT ON COLUMN dispatch.queue.attempt IS 'how many times it was claimed; what is claimed is known by it';
 COMMENT ON COLUMN dispatch.queue.unused IS 'how many claims were given back unused';
 COMMENT ON COLUMN dispatch.queue.leased IS 'whether a listener has it';
+COMMENT ON COLUMN dispatch.queue.accept IS 'where the answer is waited for: the status codes that accept, none for 2xx';
+COMMENT ON COLUMN dispatch.queue.outcome IS 'how a callback that is waited for ended: DELIVERED, DEAD or CANCELLED; the row goes when that was applied';
+COMMENT ON COLUMN dispatch.queue.reason IS 'with an outcome: why the members are rejected; NULL: they are confirmed';
 
 CREATE TABLE dispatch.attempts (
     dispatch_id uuid        NOT NULL,
@@ -229,7 +240,7 @@ COMMENT ON VIEW dispatch.attributes IS 'the attributes of dispatch types';
 CREATE VIEW dispatch.jobs AS
 SELECT m.dispatch_id,
        m.member_id AS job_id,
-       CASE m.state WHEN 'c' THEN 'CONFIRMED' END AS state,
+       CASE m.state WHEN 'c' THEN 'CONFIRMED' WHEN 'p' THEN 'PENDING' END AS state,
        m.added_at,
        m.sequence,
        m.ordinal
@@ -241,7 +252,7 @@ COMMENT ON VIEW dispatch.jobs IS 'the jobs of dispatches';
 CREATE VIEW dispatch.participants AS
 SELECT m.dispatch_id,
        m.member_id AS participant_id,
-       CASE m.state WHEN 'c' THEN 'CONFIRMED' END AS state,
+       CASE m.state WHEN 'c' THEN 'CONFIRMED' WHEN 'p' THEN 'PENDING' END AS state,
        m.added_at,
        m.sequence,
        m.ordinal
@@ -774,6 +785,11 @@ UNION ALL
 SELECT DISTINCT 'member without its dispatch', format('dispatch %s', m.dispatch_id)
   FROM dispatch.members AS m
  WHERE NOT EXISTS (SELECT FROM dispatch.dispatches AS d WHERE d.id = m.dispatch_id)
+UNION ALL
+SELECT DISTINCT 'pending member of a closed dispatch', format('dispatch %s', m.dispatch_id)
+  FROM dispatch.members AS m
+  JOIN dispatch.dispatches AS d ON d.id = m.dispatch_id
+ WHERE m.state = 'p' AND d.closed_at IS NOT NULL
 UNION ALL
 SELECT DISTINCT 'event without its dispatch', format('dispatch %s', e.dispatch_id)
   FROM dispatch.event_log AS e

@@ -10,7 +10,9 @@
 
 #include <arpa/inet.h>
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "compat.h"
@@ -22,6 +24,7 @@
 #define HEADERS_MAX 32
 #define HEADERS_MAX_SIZE 8192
 #define PORT_MAX 65535
+#define STATUS_CODES_MAX 500
 
 #define ALPHA "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DIGIT "0123456789"
@@ -219,26 +222,32 @@ parse_method(const DispatchValue *method)
 }
 
 /*
- * Whether the operation is to wait for the answer: not to be had yet.
+ * Whether what the operation does is to wait for the answer.
  */
-static void
-check_wait(const DispatchValue *wait)
+static bool
+parse_wait(const DispatchValue *wait)
 {
 	if (wait->kind != DISPATCH_BOOLEAN)
 		error_callback("Its \"wait\" must be true or false.");
-	if (wait->as.boolean)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("callbacks that wait for an answer are not supported yet")));
+	return wait->as.boolean;
 }
 
-static void
-check_status_codes(const DispatchValue *codes)
+/*
+ * The status codes that accept, as an array of integers.
+ */
+static ArrayType *
+parse_status_codes(const DispatchValue *codes)
 {
 	DispatchWalk walk;
 	DispatchValue code;
+	Datum *accept;
+	int count = 0;
 
 	if (codes->kind != DISPATCH_ARRAY || JsonContainerSize(codes->as.container) == 0)
 		error_callback("Its \"acceptableStatusCodes\" must be an array that is not empty.");
+	if (JsonContainerSize(codes->as.container) > STATUS_CODES_MAX)
+		error_callback("It has more than 500 \"acceptableStatusCodes\".");
+	accept = palloc(JsonContainerSize(codes->as.container) * sizeof(Datum));
 	walk = dispatch_walk(codes->as.container);
 	while (dispatch_walk_element(&walk, &code))
 	{
@@ -254,7 +263,9 @@ check_status_codes(const DispatchValue *codes)
 		if (whole < 100 || whole > 599)
 			error_callback("Each of its \"acceptableStatusCodes\" must be a whole number from 100 "
 						   "to 599.");
+		accept[count++] = Int32GetDatum((int32) whole);
 	}
+	return construct_array(accept, count, INT4OID, sizeof(int32), true, TYPALIGN_INT);
 }
 
 static void
@@ -296,10 +307,10 @@ parse_member(DispatchCallback *callback, const char *name, const DispatchValue *
 			callback->method = parse_method(value);
 			break;
 		case 3:
-			check_wait(value);
+			callback->wait = parse_wait(value);
 			break;
 		case 4:
-			check_status_codes(value);
+			callback->accept = parse_status_codes(value);
 			break;
 	}
 }
@@ -307,7 +318,7 @@ parse_member(DispatchCallback *callback, const char *name, const DispatchValue *
 /*
  * Reads a callback argument, {"url", "headers", "method", "wait",
  * "acceptableStatusCodes"}; JSON null counts as absent. 22023 where it is
- * malformed, 0A000 where it waits. NULL for NULL and JSON null.
+ * malformed. NULL for NULL and JSON null.
  */
 DispatchCallback *
 dispatch_callback_parse(const Jsonb *argument)
@@ -332,5 +343,7 @@ dispatch_callback_parse(const Jsonb *argument)
 		error_callback("It has no \"url\".");
 	if (callback->headers == NULL)
 		callback->headers = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("[]")));
+	if (callback->accept == NULL)
+		callback->accept = construct_empty_array(INT4OID);
 	return callback;
 }

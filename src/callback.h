@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "utils/array.h"
 #include "utils/jsonb.h"
 
 /* A callback argument, checked. */
@@ -15,7 +16,9 @@ typedef struct DispatchCallback
 	const char *method;
 	char *host; /* in lower case, without its port */
 	char *url;
-	Jsonb *headers; /* array of {key, value} */
+	Jsonb *headers;    /* array of {key, value} */
+	bool wait;         /* the answer says whether the members may be added */
+	ArrayType *accept; /* integers: the status codes that say so; empty: 2xx */
 } DispatchCallback;
 
 extern DispatchCallback *dispatch_callback_parse(const Jsonb *argument);

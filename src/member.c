@@ -165,13 +165,14 @@ append(const DispatchMembers *members, Datum *kinds, Datum *ids, int count)
  */
 void
 dispatch_members_add(const pg_uuid_t *dispatch_id, int64 sequence, TimestampTz at,
-					 const DispatchMembers *jobs, const DispatchMembers *participants)
+					 DispatchMemberState state, const DispatchMembers *jobs,
+					 const DispatchMembers *participants)
 {
 	int total = jobs->count + (participants != NULL ? participants->count : 0);
 	Datum *kinds = palloc(total * sizeof(Datum) + 1);
 	Datum *ids = palloc(total * sizeof(Datum) + 1);
 	MemoryContext caller = CurrentMemoryContext;
-	Datum values[5];
+	Datum values[6];
 	int count;
 
 	if (total == 0)
@@ -184,6 +185,7 @@ dispatch_members_add(const pg_uuid_t *dispatch_id, int64 sequence, TimestampTz a
 	values[2] = TimestampTzGetDatum(at);
 	values[3] = PointerGetDatum(construct_array(kinds, count, CHAROID, 1, true, TYPALIGN_CHAR));
 	values[4] = PointerGetDatum(construct_array(ids, count, TEXTOID, -1, false, TYPALIGN_INT));
+	values[5] = CharGetDatum(state);
 	PG_TRY();
 	{
 		(void) dispatch_execute(DISPATCH_INSERT_MEMBERS, values, NULL);

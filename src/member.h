@@ -19,6 +19,13 @@ typedef enum DispatchMemberKind
 	DISPATCH_PARTICIPANT = 'p'
 } DispatchMemberKind;
 
+/* Whether a member waits for the answer to a callback. */
+typedef enum DispatchMemberState
+{
+	DISPATCH_CONFIRMED = 'c', /* as in dispatch.members.state */
+	DISPATCH_PENDING = 'p'
+} DispatchMemberState;
+
 /* Members that an operation names, checked. */
 typedef struct DispatchMembers
 {
@@ -32,7 +39,8 @@ extern void dispatch_members_from_array(DispatchMembers *members, DispatchMember
 										ArrayType *array);
 extern void dispatch_members_check(const DispatchMembers *members, bool may_be_empty);
 extern void dispatch_members_add(const pg_uuid_t *dispatch_id, int64 sequence, TimestampTz at,
-								 const DispatchMembers *jobs, const DispatchMembers *participants);
+								 DispatchMemberState state, const DispatchMembers *jobs,
+								 const DispatchMembers *participants);
 extern void dispatch_members_remove(const pg_uuid_t *dispatch_id, const DispatchMembers *members);
 extern void dispatch_members_build(DispatchBuilder *builder, const DispatchMembers *members);
 

@@ -15,6 +15,7 @@
 
 #include "callback.h"
 #include "compat.h"
+#include "confirm.h"
 #include "custom_data.h"
 #include "error.h"
 #include "lifecycle.h"
@@ -83,12 +84,18 @@ error_moved(void)
  * Checks what every change may carry, and returns its callback, NULL for none.
  */
 static DispatchCallback *
-check_carried(const DispatchCarried *carried)
+check_carried(const DispatchCarried *carried, bool may_wait)
 {
+	DispatchCallback *callback;
+
 	if (carried->event_meta != NULL)
 		dispatch_check_object("event_meta", carried->event_meta);
 	dispatch_check_request_id(carried->request_id);
-	return dispatch_callback_parse(carried->callback);
+	callback = dispatch_callback_parse(carried->callback);
+	if (callback != NULL && callback->wait && !may_wait)
+		dispatch_error_malformed_detail("callback", "Only one that adds jobs or participants to a "
+													"dispatch may wait for an answer.");
+	return callback;
 }
 
 /*
@@ -238,7 +245,7 @@ check_creation(DispatchCreation *creation)
 	dispatch_members_check(&creation->participants, true);
 	dispatch_check_object("custom data", creation->custom_data);
 	creation->extra = check_extra(creation->extra);
-	return check_carried(&creation->carried);
+	return check_carried(&creation->carried, false);
 }
 
 /*
@@ -256,7 +263,7 @@ write_creation(const DispatchCreation *creation, const pg_uuid_t *id, TimestampT
 	insert_dispatch(creation, id, at);
 	status = TextDatumGetCString(dispatch_result(0, 1, &isnull));
 	custom_data = DatumGetJsonbPCopy(dispatch_result(0, 2, &isnull));
-	dispatch_members_add(id, 1, at, &creation->jobs, &creation->participants);
+	dispatch_members_add(id, 1, at, DISPATCH_CONFIRMED, &creation->jobs, &creation->participants);
 	event.dispatch_id = id;
 	event.sequence = 1;
 	event.at = at;
@@ -379,12 +386,13 @@ write_change(const DispatchOperation *operation, DispatchChange *change,
 int64
 dispatch_change(const DispatchOperation *operation, DispatchChange *change)
 {
-	DispatchCallback *callback = check_carried(&change->carried);
+	DispatchCallback *callback = check_carried(&change->carried, operation->may_wait);
 	DispatchCall call = { .operation = change->carried.function,
 						  .request_id = change->carried.request_id,
 						  .dispatch_id = change->dispatch_id };
 
 	operation->check(change);
+	change->wait = callback != NULL && callback->wait;
 	dispatch_connect();
 	if (call.request_id == NULL || !was_made_before(&call, change))
 	{
@@ -437,7 +445,9 @@ add_members(DispatchChange *change)
 
 	if (!change_row(DISPATCH_TOUCH, change, values, nulls))
 		return false;
-	dispatch_members_add(&change->dispatch_id, change->version, change->at, &change->members, NULL);
+	dispatch_members_add(&change->dispatch_id, change->version, change->at,
+						 change->wait ? DISPATCH_PENDING : DISPATCH_CONFIRMED, &change->members,
+						 NULL);
 	dispatch_members_build(&change->data, &change->members);
 	return true;
 }
@@ -485,6 +495,24 @@ check_transition(const DispatchChange *change, const DispatchType *type, const c
 								  dispatch_lifecycle_targets(lifecycle, source))));
 }
 
+/*
+ * A dispatch that was closed rejects what still waits for an answer. That comes before the
+ * closing: the rejections take its version, and it gets a later one.
+ */
+static void
+reject_pending(DispatchChange *change)
+{
+	Datum values[2] = { UUIDPGetDatum(&change->dispatch_id) };
+	int rejections = dispatch_confirm_reject_pending(&change->dispatch_id, change->version,
+													 change->at, "the dispatch was closed");
+
+	if (rejections == 0)
+		return;
+	change->version += rejections;
+	values[1] = Int64GetDatum(change->version);
+	(void) dispatch_execute(DISPATCH_SET_VERSION, values, NULL);
+}
+
 static bool
 update_status(DispatchChange *change)
 {
@@ -504,6 +532,8 @@ update_status(DispatchChange *change)
 	from = TextDatumGetCString(dispatch_result(0, 4, &isnull));
 	type = dispatch_type_by_id(type_id);
 	check_transition(change, type, from);
+	if (type->lifecycle->statuses[dispatch_lifecycle_find(type->lifecycle, change->status)].final)
+		reject_pending(change);
 	dispatch_build_text(&change->data, "status", change->status);
 	dispatch_build_text(&change->data, "subStatus", change->sub_status);
 	dispatch_build_text(&change->data, "previousStatus", from);
@@ -554,18 +584,26 @@ update_custom_data(DispatchChange *change)
 	return true;
 }
 
-const DispatchOperation dispatch_add_jobs_operation = { "dispatch.job.added", check_members,
-														add_members };
-const DispatchOperation dispatch_add_participants_operation = { "dispatch.participant.added",
-																check_members, add_members };
-const DispatchOperation dispatch_remove_jobs_operation = { "dispatch.job.removed", check_members,
-														   remove_members };
-const DispatchOperation dispatch_remove_participants_operation = { "dispatch.participant.removed",
-																   check_members, remove_members };
-const DispatchOperation dispatch_update_status_operation = { "dispatch.status.updated",
-															 check_status, update_status };
-const DispatchOperation dispatch_update_sub_status_operation = { "dispatch.sub_status.updated",
-																 check_sub_status,
-																 update_sub_status };
-const DispatchOperation dispatch_update_custom_data_operation = { "dispatch.custom_data.updated",
-																  check_patch, update_custom_data };
+const DispatchOperation dispatch_add_jobs_operation = {
+	.event = "dispatch.job.added", .check = check_members, .apply = add_members, .may_wait = true
+};
+const DispatchOperation dispatch_add_participants_operation = { .event =
+																	"dispatch.participant.added",
+																.check = check_members,
+																.apply = add_members,
+																.may_wait = true };
+const DispatchOperation dispatch_remove_jobs_operation = { .event = "dispatch.job.removed",
+														   .check = check_members,
+														   .apply = remove_members };
+const DispatchOperation dispatch_remove_participants_operation = {
+	.event = "dispatch.participant.removed", .check = check_members, .apply = remove_members
+};
+const DispatchOperation dispatch_update_status_operation = { .event = "dispatch.status.updated",
+															 .check = check_status,
+															 .apply = update_status };
+const DispatchOperation dispatch_update_sub_status_operation = {
+	.event = "dispatch.sub_status.updated", .check = check_sub_status, .apply = update_sub_status
+};
+const DispatchOperation dispatch_update_custom_data_operation = {
+	.event = "dispatch.custom_data.updated", .check = check_patch, .apply = update_custom_data
+};

@@ -47,6 +47,7 @@ typedef struct DispatchChange
 	DispatchCarried carried;
 
 	/* for the operation, while it runs */
+	bool wait; /* for the answer to its callback */
 	TimestampTz at;
 	int64 version; /* that it made */
 	DispatchBuilder data;
@@ -58,6 +59,7 @@ typedef struct DispatchOperation
 	const char *event;                           /* what it records */
 	void (*check)(const DispatchChange *change); /* its arguments, before all else */
 	bool (*apply)(DispatchChange *change);       /* false: no such dispatch is open */
+	bool may_wait;                               /* its callback may ask whether it can be done */
 } DispatchOperation;
 
 extern const DispatchOperation dispatch_add_jobs_operation;

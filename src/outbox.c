@@ -22,6 +22,7 @@
 
 #include "builder.h"
 #include "compat.h"
+#include "confirm.h"
 #include "error.h"
 #include "owner.h"
 #include "signal.h"
@@ -81,8 +82,8 @@ dispatch_record_event(const DispatchEvent *event)
 {
 	const DispatchCallback *callback = event->callback;
 	pg_uuid_t callback_id;
-	char nulls[] = "             ";
-	Datum values[13];
+	char nulls[] = "              ";
+	Datum values[14];
 
 	values[0] = UUIDPGetDatum(event->dispatch_id);
 	values[1] = Int64GetDatum(event->sequence);
@@ -106,6 +107,8 @@ dispatch_record_event(const DispatchEvent *event)
 	values[10] = CStringGetTextDatum(callback->url);
 	values[11] = JsonbPGetDatum(callback->headers);
 	values[12] = Int32GetDatum(origin());
+	values[13] = PointerGetDatum(callback->accept);
+	nulls[13] = callback->wait ? ' ' : 'n';
 	(void) dispatch_execute(DISPATCH_INSERT_EVENT_WITH_CALLBACK, values, nulls);
 }
 
@@ -123,7 +126,8 @@ enum
 	CLAIM_EVENT_META,
 	CLAIM_DISPATCH_ID,
 	CLAIM_SEQUENCE,
-	CLAIM_DISPATCH_REF
+	CLAIM_DISPATCH_REF,
+	CLAIM_CONFIRM
 };
 
 /*
@@ -188,7 +192,7 @@ put_claimed(ReturnSetInfo *result, uint64 row)
 	for (int column = CLAIM_CALLBACK_ID; column <= CLAIM_HEADERS; column++)
 		values[column - 1] = dispatch_result(row, column, &nulls[column - 1]);
 	values[5] = CStringGetTextDatum(build_body(row));
-	values[6] = BoolGetDatum(false);
+	values[6] = dispatch_result(row, CLAIM_CONFIRM, &nulls[6]);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -313,6 +317,7 @@ claim(FunctionCallInfo fcinfo)
 	values[2] = TimestampTzGetDatum(lease_end(fcinfo, 1, now));
 	values[3] = Int32GetDatum(origin());
 	check_foreign(values[3]);
+	dispatch_confirm_apply(origin(), now);
 	claimed = dispatch_execute(DISPATCH_CLAIM, values, NULL);
 	put = put_all_claimed((ReturnSetInfo *) fcinfo->resultinfo, claimed);
 	if (put < claimed)
@@ -470,6 +475,7 @@ dispatch_finish_callbacks(PG_FUNCTION_ARGS)
 
 		tuplestore_putvalues(result->setResult, result->setDesc, &id, &isnull);
 	}
+	dispatch_confirm_apply(origin(), DatumGetTimestampTz(values[7]));
 	SPI_finish();
 	return (Datum) 0;
 }

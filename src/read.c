@@ -88,7 +88,11 @@ build_kind(DispatchBuilder *builder, const char *name, const char *id_name, Disp
 			continue;
 		dispatch_build_element_object(builder);
 		dispatch_build_text(builder, id_name, text_column(row, 2));
-		dispatch_build_text(builder, "state", "CONFIRMED");
+		dispatch_build_text(builder, "state",
+							DatumGetChar(dispatch_result(row, 3, &isnull)) ==
+									(char) DISPATCH_PENDING
+								? "PENDING"
+								: "CONFIRMED");
 		dispatch_build_end_object(builder);
 	}
 	dispatch_build_end_array(builder);

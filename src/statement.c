@@ -16,7 +16,7 @@
 
 #include "compat.h"
 
-#define MAX_ARGUMENTS 13
+#define MAX_ARGUMENTS 14
 
 typedef struct StatementText
 {
@@ -29,6 +29,24 @@ typedef struct StatementText
 /* clang-format off */
 
 #define TYPE_COLUMNS "t.id, t.name, t.lifecycle, t.additional_attributes, t.attributes, t.revision"
+#define MEMBERS_OF_EVENT \
+		"m.dispatch_id = $1" \
+		"   AND m.ctid = ANY (ARRAY(" \
+		"       SELECT one.ctid" \
+		"         FROM dispatch.event_log AS e" \
+		"        CROSS JOIN LATERAL pg_catalog.jsonb_array_elements_text(" \
+		"              e.data -> CASE $3 WHEN 'j' THEN 'jobs' ELSE 'participants' END) AS named(id)" \
+		"        CROSS JOIN LATERAL (" \
+		"              SELECT o.ctid" \
+		"                FROM dispatch.members AS o" \
+		"               WHERE o.dispatch_id = $1" \
+		"                 AND o.kind = $3" \
+		"                 AND o.member_id = named.id" \
+		"                 AND o.sequence = $2" \
+		"                 AND o.state = 'p'" \
+		"               LIMIT 1) AS one" \
+		"        WHERE e.dispatch_id = $1" \
+		"          AND e.sequence = $2))"
 #define EVENT_COLUMNS "e.sequence, e.type, e.data, e.event_meta, e.caller, e.at"
 
 static const StatementText statements[DISPATCH_STATEMENTS] = {
@@ -120,6 +138,11 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"   AND ($3 IS NULL OR d.version = $3)"
 		" RETURNING d.version, d.updated_at, d.status",
 		{ UUIDOID, TIMESTAMPTZOID, INT8OID, TEXTOID } },
+	[DISPATCH_SET_VERSION] = { SPI_OK_UPDATE,
+		"UPDATE dispatch.dispatches AS d"
+		"   SET version = $2"
+		" WHERE d.id = $1",
+		{ UUIDOID, INT8OID } },
 	/* Without a seal the row is validated even where the patch changes nothing. */
 	[DISPATCH_UPDATE_CUSTOM_DATA] = { SPI_OK_UPDATE_RETURNING,
 		"UPDATE dispatch.dispatches AS d"
@@ -154,9 +177,12 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE d.id = $1",
 		{ UUIDOID } },
 
-	/* Members, all of a call by one statement. */
+	/*
+	 * Members, all of a call by one statement. Each is looked up by its key, one by one: a
+	 * plan made while the table is small would else go through all that the dispatch has.
+	 */
 	[DISPATCH_READ_MEMBERS] = { SPI_OK_SELECT,
-		"SELECT m.kind, m.member_id"
+		"SELECT m.kind, m.member_id, m.state"
 		"  FROM dispatch.members AS m"
 		" WHERE m.dispatch_id = $1"
 		" ORDER BY m.sequence, m.ordinal",
@@ -164,17 +190,50 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 	[DISPATCH_INSERT_MEMBERS] = { SPI_OK_INSERT,
 		"INSERT INTO dispatch.members"
 		"       (dispatch_id, sequence, added_at, kind, member_id, ordinal, state)"
-		"SELECT $1, $2, $3, m.kind, m.member_id, m.ordinal, 'c'"
+		"SELECT $1, $2, $3, m.kind, m.member_id, m.ordinal, $6"
 		"  FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5))"
 		"       WITH ORDINALITY AS m(kind, member_id, ordinal)",
-		{ UUIDOID, INT8OID, TIMESTAMPTZOID, CHARARRAYOID, TEXTARRAYOID } },
+		{ UUIDOID, INT8OID, TIMESTAMPTZOID, CHARARRAYOID, TEXTARRAYOID, CHAROID } },
 	[DISPATCH_DELETE_MEMBERS] = { SPI_OK_DELETE_RETURNING,
 		"DELETE FROM dispatch.members AS m"
 		" WHERE m.dispatch_id = $1"
-		"   AND m.kind = $2"
-		"   AND m.member_id = ANY ($3)"
+		"   AND m.ctid = ANY (ARRAY("
+		"       SELECT one.ctid"
+		"         FROM pg_catalog.unnest($3) AS named(id)"
+		"        CROSS JOIN LATERAL ("
+		"              SELECT o.ctid"
+		"                FROM dispatch.members AS o"
+		"               WHERE o.dispatch_id = $1"
+		"                 AND o.kind = $2"
+		"                 AND o.member_id = named.id"
+		"               LIMIT 1) AS one))"
 		" RETURNING m.member_id",
 		{ UUIDOID, CHAROID, TEXTARRAYOID } },
+	/* Members that wait for an answer: all of a dispatch, or those of one callback's event. */
+	[DISPATCH_DELETE_PENDING] = { SPI_OK_SELECT,
+		"WITH gone AS ("
+		"DELETE FROM dispatch.members AS m"
+		" WHERE m.dispatch_id = $1"
+		"   AND m.state = 'p'"
+		" RETURNING m.kind, m.member_id, m.sequence, m.ordinal)"
+		"SELECT g.kind, g.member_id"
+		"  FROM gone AS g"
+		" ORDER BY g.sequence, g.ordinal",
+		{ UUIDOID } },
+	[DISPATCH_DELETE_UNCONFIRMED] = { SPI_OK_SELECT,
+		"WITH gone AS ("
+		"DELETE FROM dispatch.members AS m"
+		" WHERE " MEMBERS_OF_EVENT
+		" RETURNING m.kind, m.member_id, m.ordinal)"
+		"SELECT g.kind, g.member_id"
+		"  FROM gone AS g"
+		" ORDER BY g.ordinal",
+		{ UUIDOID, INT8OID, CHAROID } },
+	[DISPATCH_CONFIRM_MEMBERS] = { SPI_OK_UPDATE,
+		"UPDATE dispatch.members AS m"
+		"   SET state = 'c'"
+		" WHERE " MEMBERS_OF_EVENT,
+		{ UUIDOID, INT8OID, CHAROID } },
 
 	/* Events, and the callbacks that leave with them. */
 	[DISPATCH_READ_EVENTS] = { SPI_OK_SELECT,
@@ -192,12 +251,12 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"WITH event AS ("
 		"INSERT INTO dispatch.event_log"
 		"       (dispatch_id, sequence, at, type, caller, data, event_meta, callback_id,"
-		"        callback_method, callback_host, callback_url, callback_headers)"
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12))"
-		"INSERT INTO dispatch.queue (callback_id, dispatch_id, sequence, next_at, host, origin)"
-		"VALUES ($8, $1, $2, $3, $10, $13)",
+		"        callback_method, callback_host, callback_url, callback_headers, callback_accept)"
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14))"
+		"INSERT INTO dispatch.queue (callback_id, dispatch_id, sequence, next_at, host, origin, accept)"
+		"VALUES ($8, $1, $2, $3, $10, $13, $14)",
 		{ UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID, UUIDOID, TEXTOID,
-		  TEXTOID, TEXTOID, JSONBOID, INT4OID } },
+		  TEXTOID, TEXTOID, JSONBOID, INT4OID, INT4ARRAYOID } },
 
 	/* Calls that are made again. */
 	[DISPATCH_FIND_REQUEST] = { SPI_OK_SELECT,
@@ -239,12 +298,14 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"         FROM dispatch.queue AS due"
 		"        WHERE due.origin = $4"
 		"          AND due.next_at <= $1"
+		"          AND due.outcome IS NULL"
 		"        ORDER BY due.next_at"
 		"        LIMIT $2"
 		"          FOR UPDATE SKIP LOCKED))"
-		" RETURNING q.callback_id, q.dispatch_id, q.sequence, q.attempt)"
+		" RETURNING q.callback_id, q.dispatch_id, q.sequence, q.attempt, q.accept IS NOT NULL AS confirm)"
 		"SELECT c.callback_id, c.attempt, e.callback_method, e.callback_url, e.callback_headers,"
-		"       e.type, e.at, e.data, e.event_meta, e.dispatch_id, e.sequence, d.dispatch_ref"
+		"       e.type, e.at, e.data, e.event_meta, e.dispatch_id, e.sequence, d.dispatch_ref,"
+		"       c.confirm"
 		"  FROM claimed AS c"
 		" CROSS JOIN LATERAL ("
 		"       SELECT l.*"
@@ -262,7 +323,9 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 	/*
 	 * An outcome counts for the attempt that holds the lease. 2xx delivers, 410
 	 * and the last try end it, the rest waits: as long as Retry-After says, else
-	 * exponentially, with full jitter.
+	 * exponentially, with full jitter. Where the answer is waited for, any status
+	 * code is one but 408, 429 and 5xx, unless it is named as acceptable: the row then
+	 * stays, with its outcome, until that was applied.
 	 */
 	[DISPATCH_FINISH] = { SPI_OK_SELECT,
 		"WITH answer AS MATERIALIZED ("
@@ -272,22 +335,42 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"                  pg_catalog.unnest($7))"
 		"       AS a(callback_id, attempt, status, error, retry_after, duration, excerpt)),"
 		" held AS MATERIALIZED ("
-		"SELECT q.callback_id, q.dispatch_id, q.sequence, q.attempt, q.attempt - q.unused AS tries"
+		"SELECT q.callback_id, q.dispatch_id, q.sequence, q.attempt, q.attempt - q.unused AS tries,"
+		"       q.accept"
 		"  FROM dispatch.queue AS q"
 		" WHERE q.callback_id = ANY ($1)"
 		"   AND q.leased"
 		" ORDER BY q.callback_id"
 		"   FOR UPDATE),"
 		" outcome AS MATERIALIZED ("
-		"SELECT h.*, a.status, a.error, a.retry_after, a.duration, a.excerpt,"
-		"       CASE WHEN a.status BETWEEN 200 AND 299 THEN 'DELIVERED'"
-		"            WHEN a.status = 410 OR h.tries >= $9 THEN 'DEAD' END AS state"
+		"SELECT h.*, a.status, a.error, a.retry_after, a.duration, a.excerpt, y.accepted,"
+		"       CASE WHEN y.accepted OR h.accept IS NOT NULL AND NOT y.again THEN 'DELIVERED'"
+		"            WHEN NOT y.again OR h.tries >= $9 THEN 'DEAD' END AS state"
 		"  FROM held AS h"
-		"  JOIN answer AS a USING (callback_id, attempt)),"
+		"  JOIN answer AS a USING (callback_id, attempt)"
+		" CROSS JOIN LATERAL ("
+		"       SELECT CASE WHEN pg_catalog.cardinality(h.accept) > 0"
+		"                   THEN COALESCE(a.status = ANY (h.accept), false)"
+		"                   ELSE COALESCE(a.status BETWEEN 200 AND 299, false) END AS accepted,"
+		"              CASE WHEN h.accept IS NULL THEN a.status IS DISTINCT FROM 410"
+		"                   ELSE COALESCE(a.status IN (408, 429) OR a.status >= 500, true) END AS again"
+		"       ) AS y),"
 		" ended AS ("
 		"DELETE FROM dispatch.queue AS q"
 		" WHERE q.callback_id = ANY (ARRAY("
-		"       SELECT o.callback_id FROM outcome AS o WHERE o.state IS NOT NULL))),"
+		"       SELECT o.callback_id FROM outcome AS o"
+		"        WHERE o.state IS NOT NULL AND o.accept IS NULL))),"
+		" decided AS ("
+		"UPDATE dispatch.queue AS q"
+		"   SET leased = false, next_at = $8, outcome = o.state,"
+		"       reason = CASE WHEN o.accepted THEN NULL"
+		"                     WHEN o.state = 'DELIVERED' THEN 'answered ' || o.status"
+		"                     ELSE 'no conclusive answer in ' || o.tries || ' attempts' END"
+		"  FROM outcome AS o"
+		" WHERE q.callback_id = ANY ($1)"
+		"   AND q.callback_id = o.callback_id"
+		"   AND o.accept IS NOT NULL"
+		"   AND o.state IS NOT NULL),"
 		" waiting AS ("
 		"UPDATE dispatch.queue AS q"
 		"   SET leased = false,"
@@ -303,7 +386,8 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"INSERT INTO dispatch.attempts"
 		"       (dispatch_id, sequence, callback_id, at, attempt, tries, status, state, duration,"
 		"        error, excerpt)"
-		"SELECT o.dispatch_id, o.sequence, o.callback_id, $8, o.attempt, o.tries, o.status, o.state,"
+		"SELECT o.dispatch_id, o.sequence, o.callback_id, $8, o.attempt, o.tries, o.status,"
+		"       CASE WHEN o.accept IS NULL THEN o.state END,"
 		"       o.duration, pg_catalog.left(o.error, 500), pg_catalog.left(o.excerpt, 500)"
 		"  FROM outcome AS o)"
 		"SELECT DISTINCT a.callback_id"
@@ -332,6 +416,74 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE q.callback_id = ANY ($1)"
 		"   AND q.callback_id = h.callback_id",
 		{ UUIDARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
+
+	/*
+	 * Answers that were given: those of dispatches whose lock can be had at once
+	 * are applied, the others later.
+	 */
+	[DISPATCH_FIND_DECIDED] = { SPI_OK_SELECT,
+		"WITH decided AS MATERIALIZED ("
+		"SELECT q.callback_id, q.dispatch_id, q.sequence, q.reason"
+		"  FROM dispatch.queue AS q"
+		" WHERE q.outcome IS NOT NULL"
+		"   AND q.origin = $2"
+		"   AND q.next_at <= $1"
+		" ORDER BY q.next_at"
+		" LIMIT $3"
+		"   FOR UPDATE SKIP LOCKED),"
+		" locked AS MATERIALIZED ("
+		"SELECT d.id"
+		"  FROM dispatch.dispatches AS d"
+		" WHERE d.id = ANY (ARRAY(SELECT c.dispatch_id FROM decided AS c))"
+		" ORDER BY d.id"
+		"   FOR NO KEY UPDATE SKIP LOCKED)"
+		"SELECT c.callback_id, c.dispatch_id, c.sequence,"
+		"       CASE WHEN e.type LIKE 'dispatch.job.%' THEN 'j' ELSE 'p' END::\"char\","
+		"       c.reason, c.dispatch_id IN (SELECT l.id FROM locked AS l)"
+		"  FROM decided AS c"
+		" CROSS JOIN LATERAL ("
+		"       SELECT l.type"
+		"         FROM dispatch.event_log AS l"
+		"        WHERE l.dispatch_id = c.dispatch_id"
+		"          AND l.sequence = c.sequence"
+		"        LIMIT 1) AS e"
+		" ORDER BY c.dispatch_id, c.sequence",
+		{ TIMESTAMPTZOID, INT4OID, INT4OID } },
+	[DISPATCH_END_DECIDED] = { SPI_OK_UPDATE,
+		"WITH ended AS ("
+		"DELETE FROM dispatch.queue AS q"
+		" WHERE q.callback_id = ANY ($1)"
+		" RETURNING q.dispatch_id, q.sequence, q.attempt, q.outcome)"
+		"UPDATE dispatch.attempts AS a"
+		"   SET state = e.outcome"
+		"  FROM ended AS e"
+		" WHERE a.dispatch_id = e.dispatch_id"
+		"   AND a.sequence = e.sequence"
+		"   AND a.attempt = e.attempt",
+		{ UUIDARRAYOID } },
+	[DISPATCH_POSTPONE] = { SPI_OK_UPDATE,
+		"UPDATE dispatch.queue AS q"
+		"   SET next_at = $2"
+		" WHERE q.callback_id = ANY ($1)",
+		{ UUIDARRAYOID, TIMESTAMPTZOID } },
+	/* Nobody need be asked any more. What is being sent is answered in vain. */
+	[DISPATCH_CANCEL_ANSWERS] = { SPI_OK_INSERT,
+		"WITH cancelled AS ("
+		"DELETE FROM dispatch.queue AS q"
+		" WHERE q.callback_id = ANY (ARRAY("
+		"       SELECT e.callback_id"
+		"         FROM dispatch.event_log AS e"
+		"        WHERE e.dispatch_id = $1"
+		"          AND e.callback_accept IS NOT NULL))"
+		"   AND NOT q.leased"
+		"   AND q.outcome IS NULL"
+		" RETURNING q.*)"
+		"INSERT INTO dispatch.attempts"
+		"       (dispatch_id, sequence, callback_id, at, attempt, tries, state, error)"
+		"SELECT c.dispatch_id, c.sequence, c.callback_id, $2, c.attempt + 1,"
+		"       c.attempt - c.unused, 'CANCELLED', 'the dispatch was closed'"
+		"  FROM cancelled AS c",
+		{ UUIDOID, TIMESTAMPTZOID } },
 
 	/*
 	 * Dispatches that are removed, and what goes with them. What is not

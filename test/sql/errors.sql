@@ -82,8 +82,8 @@ INSERT INTO trial SELECT '54000', s FROM unnest(ARRAY[
     $$SELECT dispatch.create_dispatch('lastmile', custom_data => jsonb_build_object('bomb', repeat('a', 40) || 'b'))$$, $$SELECT * FROM dispatch.validate('lastmile', jsonb_build_object('bomb', repeat('a', 40) || 'b'))$$, $$SELECT dispatch.is_valid('lastmile', jsonb_build_object('bomb', repeat('a', 40) || 'b'))$$,
     $$SELECT dispatch.update_custom_data(dispatch.dispatch_id('OPEN'), jsonb_build_object('bomb', repeat('a', 40) || 'b'))$$,
     $$SELECT dispatch.create_attributes('lastmile', (SELECT jsonb_agg(jsonb_build_object('name', chr(96 + i), 'dataType', 'string', 'indexed', true)) FROM generate_series(1, 9) AS i))$$]) AS s;
--- Beyond the table: a callback that waits
-INSERT INTO trial VALUES ('0A000', $$SELECT dispatch.add_job(dispatch.dispatch_id('OPEN'), 'j', '{"url": "http://x", "wait": true}')$$);
+-- A callback that waits where nothing is added
+INSERT INTO trial VALUES ('22023', $$SELECT dispatch.remove_job(dispatch.dispatch_id('OPEN'), 'j', '{"url": "http://x", "wait": true}')$$);
 CREATE TEMP TABLE outcome AS SELECT t.code AS expected, t.statement, (pg_temp.run(t.statement)).* FROM trial AS t;
 SELECT expected, count(*), count(*) FILTER (WHERE code = expected) FROM outcome GROUP BY expected ORDER BY expected;
 SELECT expected, code, statement FROM outcome WHERE code <> expected;

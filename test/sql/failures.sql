@@ -39,7 +39,7 @@ INSERT INTO failing (code, statement) VALUES
     ('P0002', $$SELECT dispatch.create_dispatch('nosuch', 'NEW-1', callback => '{"url": "http://example.com/"}')$$),
     ('23514', $$SELECT dispatch.create_dispatch('lastmile', 'NEW-1', '{a}', '{b}', '{"plate": "?"}', '{"url": "http://example.com/"}')$$),
     ('23505', $$SELECT dispatch.create_dispatch('lastmile', 'ROUTE-17', '{a}', '{b}', callback => '{"url": "http://example.com/"}')$$),
-    ('0A000', $$SELECT dispatch.add_job(dispatch.dispatch_id('ROUTE-17'), 'new', '{"url": "http://example.com/", "wait": true}')$$),
+    ('22023', $$SELECT dispatch.remove_job(dispatch.dispatch_id('ROUTE-17'), 'j1', '{"url": "http://example.com/", "wait": true}')$$),
     ('23505', $$SELECT dispatch.add_job(dispatch.dispatch_id('ROUTE-17'), 'j1', '{"url": "http://example.com/"}')$$),
     ('23505', $$SELECT dispatch.add_jobs(dispatch.dispatch_id('ROUTE-17'), '{new1,new2,j2,new3}', '{"url": "http://example.com/"}')$$),
     ('23505', $$SELECT dispatch.add_participants(dispatch.dispatch_id('ROUTE-17'), '{new1,p1}', '{"url": "http://example.com/"}')$$),

@@ -103,6 +103,7 @@ SELECT * FROM pg_temp.breaks($$INSERT INTO dispatch.dispatches (type_id, status,
 -- What belongs to a dispatch
 SELECT * FROM pg_temp.breaks($$DELETE FROM dispatch.dispatches WHERE dispatch_ref = 'closed-2'$$);
 SELECT * FROM pg_temp.breaks($$UPDATE dispatch.members SET dispatch_id = '00000000-0000-7000-8000-000000000000' WHERE dispatch_id = dispatch.dispatch_id('open-1')$$);
+SELECT * FROM pg_temp.breaks($$UPDATE dispatch.members SET state = 'p' WHERE dispatch_id = dispatch.dispatch_id('closed-1')$$);
 SELECT * FROM pg_temp.breaks($$DELETE FROM dispatch.event_log WHERE dispatch_id = dispatch.dispatch_id('new-1')$$);
 SELECT * FROM pg_temp.breaks($$DELETE FROM dispatch.event_log WHERE dispatch_id = dispatch.dispatch_id('open-1') AND sequence = 2$$);
 SELECT * FROM pg_temp.breaks($$INSERT INTO dispatch.event_log (dispatch_id, sequence, at, type, caller, data) SELECT id, 5, now(), 'dispatch.job.added', 'me', '{}' FROM dispatch.dispatches WHERE dispatch_ref = 'new-1'$$);

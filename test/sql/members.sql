@@ -149,7 +149,7 @@ SELECT count(*), count(DISTINCT job_id) FROM dispatch.jobs WHERE dispatch_id = d
 
 -- Which of very many is missing is found at once, and without a search for each among all.
 SELECT dispatch.create_dispatch('plain', 'VERY-MANY', (SELECT array_agg('job-' || n) FROM generate_series(1, 20000) AS n)) IS NOT NULL;
-SET statement_timeout = '3s';
+SET statement_timeout = '4s';
 SELECT pg_temp.fails($$SELECT dispatch.remove_jobs(dispatch.dispatch_id('VERY-MANY'), (SELECT array_agg('job-' || n) FROM generate_series(1, 20001) AS n))$$);
 RESET statement_timeout;
 

@@ -211,7 +211,7 @@ SELECT pg_temp.fails($$SELECT dispatch.request('addJob', '{"dispatchRef": "ROUTE
 SELECT pg_temp.fails($$SELECT dispatch.request('removeParticipant', '{"dispatchRef": "NEITHER", "participantId": "nobody"}')$$);
 SELECT pg_temp.fails($$SELECT dispatch.request('updateDispatchStatus', '{"dispatchRef": "NEITHER"}', '{"status": "closed"}')$$);
 SELECT pg_temp.fails($$SELECT dispatch.request('createDispatchType', '{}', '{"name": "open"}')$$);
-SELECT pg_temp.fails($$SELECT dispatch.request('addJob', '{"dispatchRef": "NEITHER"}', '{"jobId": "w", "callback": {"url": "http://example.com/", "wait": true}}')$$);
+SELECT pg_temp.fails($$SELECT dispatch.request('removeJob', '{"dispatchRef": "NEITHER", "jobId": "w"}', '{"callback": {"url": "http://example.com/", "wait": true}}')$$);
 
 SET client_min_messages = warning;
 DROP EXTENSION dispatch CASCADE;

@@ -1,0 +1,222 @@
+/*
+ * confirm.c
+ *	  Members that wait for an answer: confirmed or rejected by it.
+ *
+ * What the answer to a confirm callback is, its queue row says: its outcome, and the
+ * reason where the members are rejected. It is applied under the lock of the
+ * dispatch, at once where that can be had; where somebody's open transaction
+ * has it, nobody waits: the row stays in the queue, and a later call applies it.
+ * Only members that still wait for that very callback are concerned: those that
+ * its event added, and that are pending.
+ */
+#include "postgres.h"
+
+#include "confirm.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "builder.h"
+#include "compat.h"
+#include "error.h"
+#include "member.h"
+#include "outbox.h"
+#include "statement.h"
+
+/* How many answers are applied in one call, and when one is looked at again that could not be. */
+#define ANSWERS_MAX 1000
+#define LATER_USECS (1 * USECS_PER_SEC)
+
+/* The columns of DISPATCH_FIND_DECIDED. */
+enum
+{
+	DECIDED_CALLBACK_ID = 1,
+	DECIDED_DISPATCH_ID,
+	DECIDED_SEQUENCE,
+	DECIDED_KIND,
+	DECIDED_REASON,
+	DECIDED_LOCKED
+};
+
+/* An answer that is to be applied. */
+typedef struct Answer
+{
+	pg_uuid_t callback_id;
+	pg_uuid_t dispatch_id;
+	int64 sequence; /* of the event that added the members */
+	DispatchMemberKind kind;
+	char *reason; /* NULL: they are confirmed */
+	bool locked;  /* whether we have the lock of the dispatch */
+} Answer;
+
+/*
+ * Records that members were rejected, as an event of its own. They are rows of
+ * the last result, from first up to end; kind and id are its columns.
+ */
+static void
+record_rejection(const pg_uuid_t *dispatch_id, int64 sequence, TimestampTz at, const char *reason,
+				 DispatchMembers *members)
+{
+	DispatchBuilder data;
+	DispatchEvent event = { .dispatch_id = dispatch_id, .sequence = sequence, .at = at };
+
+	dispatch_build_begin(&data);
+	dispatch_members_build(&data, members);
+	dispatch_build_text(&data, "reason", reason);
+	event.type =
+		members->kind == DISPATCH_JOB ? "dispatch.job.rejected" : "dispatch.participant.rejected";
+	event.data = dispatch_build_end(&data);
+	dispatch_record_event(&event);
+}
+
+/*
+ * The members of one kind among the rows of the last result (kind, id).
+ */
+static DispatchMembers
+removed_members(uint64 rows, DispatchMemberKind kind)
+{
+	DispatchMembers members = { .kind = kind, .count = 0 };
+	bool isnull;
+
+	members.ids = palloc(rows * sizeof(char *) + 1);
+	for (uint64 row = 0; row < rows; row++)
+		if (DatumGetChar(dispatch_result(row, 1, &isnull)) == (char) kind)
+			members.ids[members.count++] = TextDatumGetCString(dispatch_result(row, 2, &isnull));
+	return members;
+}
+
+/*
+ * Rejects all members of a dispatch that are pending, whose lock the caller has:
+ * an event for jobs and one for participants, from a sequence on. What would
+ * still ask for them is not sent. Returns how many events that were.
+ */
+int
+dispatch_confirm_reject_pending(const pg_uuid_t *dispatch_id, int64 sequence, TimestampTz at,
+								const char *reason)
+{
+	Datum values[2] = { UUIDPGetDatum(dispatch_id), TimestampTzGetDatum(at) };
+	uint64 removed = dispatch_execute(DISPATCH_DELETE_PENDING, values, NULL);
+	DispatchMembers kinds[2];
+	int events = 0;
+
+	if (removed == 0)
+		return 0;
+	kinds[0] = removed_members(removed, DISPATCH_JOB);
+	kinds[1] = removed_members(removed, DISPATCH_PARTICIPANT);
+	for (int i = 0; i < 2; i++)
+		if (kinds[i].count > 0)
+			record_rejection(dispatch_id, sequence + events++, at, reason, &kinds[i]);
+	(void) dispatch_execute(DISPATCH_CANCEL_ANSWERS, values, NULL);
+	return events;
+}
+
+/*
+ * Rejects the members of one callback, where there are any that wait for it.
+ */
+static void
+reject(const Answer *answer, TimestampTz now)
+{
+	Datum values[3] = { UUIDPGetDatum(&answer->dispatch_id), Int64GetDatum(answer->sequence),
+						CharGetDatum(answer->kind) };
+	char nulls[] = "  n";
+	uint64 removed = dispatch_execute(DISPATCH_DELETE_UNCONFIRMED, values, NULL);
+	DispatchMembers members;
+	int64 version;
+	TimestampTz at;
+	bool isnull;
+
+	if (removed == 0)
+		return;
+	members = removed_members(removed, answer->kind);
+	values[1] = TimestampTzGetDatum(now);
+	values[2] = (Datum) 0;
+	if (dispatch_execute(DISPATCH_TOUCH, values, nulls) == 0)
+		elog(ERROR, "dispatch \"%s\" is closed and has pending members",
+			 dispatch_uuid_text(&answer->dispatch_id));
+	version = DatumGetInt64(dispatch_result(0, 1, &isnull));
+	at = DatumGetTimestampTz(dispatch_result(0, 2, &isnull));
+	record_rejection(&answer->dispatch_id, version, at, answer->reason, &members);
+}
+
+/*
+ * Confirms the members of one callback that still wait for it.
+ */
+static void
+confirm(const Answer *answer)
+{
+	Datum values[3] = { UUIDPGetDatum(&answer->dispatch_id), Int64GetDatum(answer->sequence),
+						CharGetDatum(answer->kind) };
+
+	(void) dispatch_execute(DISPATCH_CONFIRM_MEMBERS, values, NULL);
+}
+
+/*
+ * A row of DISPATCH_FIND_DECIDED.
+ */
+static Answer
+read_answer(uint64 row)
+{
+	Answer answer;
+	Datum reason;
+	bool isnull;
+
+	answer.callback_id = *DatumGetUUIDP(dispatch_result(row, DECIDED_CALLBACK_ID, &isnull));
+	answer.dispatch_id = *DatumGetUUIDP(dispatch_result(row, DECIDED_DISPATCH_ID, &isnull));
+	answer.sequence = DatumGetInt64(dispatch_result(row, DECIDED_SEQUENCE, &isnull));
+	answer.kind = (DispatchMemberKind) DatumGetChar(dispatch_result(row, DECIDED_KIND, &isnull));
+	reason = dispatch_result(row, DECIDED_REASON, &isnull);
+	answer.reason = isnull ? NULL : TextDatumGetCString(reason);
+	answer.locked = DatumGetBool(dispatch_result(row, DECIDED_LOCKED, &isnull));
+	return answer;
+}
+
+/*
+ * The callbacks of answers, those of which we have the dispatch's lock or the others, as an array.
+ */
+static Datum
+callbacks_of(const Answer *answers, uint64 count, bool locked)
+{
+	Datum *ids = palloc(count * sizeof(Datum));
+	int n = 0;
+
+	for (uint64 i = 0; i < count; i++)
+		if (answers[i].locked == locked)
+			ids[n++] = UUIDPGetDatum(&answers[i].callback_id);
+	return PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+/*
+ * Applies answers that were given, of callbacks of this origin, and ends their
+ * callbacks; those whose dispatch is locked by somebody are left for a while.
+ * To be called between SPI_connect() and SPI_finish().
+ */
+void
+dispatch_confirm_apply(int32 origin, TimestampTz now)
+{
+	Datum values[3] = { TimestampTzGetDatum(now), Int32GetDatum(origin),
+						Int32GetDatum(ANSWERS_MAX) };
+	uint64 count = dispatch_execute(DISPATCH_FIND_DECIDED, values, NULL);
+	Answer *answers;
+
+	if (count == 0)
+		return;
+	answers = palloc(count * sizeof(Answer));
+	for (uint64 i = 0; i < count; i++)
+		answers[i] = read_answer(i);
+	for (uint64 i = 0; i < count; i++)
+	{
+		if (!answers[i].locked)
+			continue;
+		if (answers[i].reason == NULL)
+			confirm(&answers[i]);
+		else
+			reject(&answers[i], now);
+	}
+	values[0] = callbacks_of(answers, count, true);
+	(void) dispatch_execute(DISPATCH_END_DECIDED, values, NULL);
+	values[0] = callbacks_of(answers, count, false);
+	values[1] = TimestampTzGetDatum(now + LATER_USECS);
+	(void) dispatch_execute(DISPATCH_POSTPONE, values, NULL);
+}
