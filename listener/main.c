@@ -152,7 +152,7 @@ listener_open(Listener *listener, int argc, char **argv)
 	plan.allowed = &options->allowed;
 	listener->loop = loop_create();
 	listener->hosts = host_table_create(listener->keys);
-	listener->queue = queue_create(listener->hosts, options->per_host);
+	listener->queue = queue_create(listener->hosts, options->per_host, options->concurrency);
 	listener->claims = claims_create(options, listener->queue);
 	listener->transfers = transfers_create(listener->loop, &plan);
 	listener->outcomes = outcomes_create(options->batch);

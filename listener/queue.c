@@ -16,8 +16,9 @@ struct Queue
 {
 	HostTable *hosts;
 	int per_host;
-	int waiting; /* not started */
-	int held;    /* started or not */
+	int concurrency; /* the most that may run */
+	int waiting;     /* not started */
+	int held;        /* started or not */
 	size_t bytes;
 	Host *ready;                      /* the ring; the host whose turn it is */
 	Delivery *first_held, *last_held; /* the list of all, by the end of their leases */
@@ -26,6 +27,10 @@ struct Queue
 /* A host is slow when what waits for it will need longer than this. */
 #define SLOW (250 * MILLISECOND)
 
+/* A host may have this many times as many connections as are left for others. */
+#define SHARE 4
+
+static Host *next_host(const Queue *queue);
 static bool is_slow(const Host *host, int per_host, Microseconds now);
 static Delivery *delivery_create(const ClaimedRow *row);
 static const char *copy_string(char **to, const char *from, size_t length);
@@ -36,12 +41,13 @@ static void remove_waiting(Queue *queue, Delivery *delivery);
 
 /* Makes an empty queue; queue_free() frees it and what it holds. */
 Queue *
-queue_create(HostTable *hosts, int per_host)
+queue_create(HostTable *hosts, int per_host, int concurrency)
 {
 	Queue *queue = memory_get_zeroed(sizeof(*queue));
 
 	queue->hosts = hosts;
 	queue->per_host = per_host;
+	queue->concurrency = concurrency;
 	return queue;
 }
 
@@ -81,14 +87,14 @@ queue_add(Queue *queue, const ClaimedRow *row, Microseconds lease_end)
 bool
 queue_can_start(const Queue *queue)
 {
-	return queue->ready != NULL;
+	return next_host(queue) != NULL;
 }
 
 /* The next delivery to be sent, or NULL. It stays the queue's; queue_release() ends it. */
 Delivery *
 queue_start_next(Queue *queue, Microseconds now)
 {
-	Host *host = queue->ready;
+	Host *host = next_host(queue);
 	Delivery *delivery;
 
 	if (host == NULL)
@@ -171,6 +177,27 @@ size_t
 queue_bytes(const Queue *queue)
 {
 	return queue->bytes;
+}
+
+/*
+ * The host whose turn it is, or NULL. The more connections are in use, the fewer one host may have:
+ * so several that hang leave some for the others, however many are allowed to each.
+ */
+static Host *
+next_host(const Queue *queue)
+{
+	int left = queue->concurrency - (queue->held - queue->waiting);
+	Host *host = queue->ready;
+
+	if (host == NULL)
+		return NULL;
+	do
+	{
+		if (host->active < SHARE * left)
+			return host;
+		host = host->next;
+	} while (host != queue->ready);
+	return NULL;
 }
 
 /* Guesses how long a host needs for what waits, by its last answer, or the lack of one. */

@@ -49,7 +49,7 @@ typedef struct ClaimedRow
 
 typedef struct Queue Queue;
 
-extern Queue *queue_create(HostTable *hosts, int per_host);
+extern Queue *queue_create(HostTable *hosts, int per_host, int concurrency);
 extern void queue_free(Queue *queue);
 extern void queue_add(Queue *queue, const ClaimedRow *row, Microseconds lease_end);
 extern bool queue_can_start(const Queue *queue);

@@ -24,6 +24,10 @@
 #define LONGEST_BODY (64 * 1024)
 #define LONGEST_HEADERS (64 * 1024)
 
+/* How later versions of libcurl say that a line of the header is too long: CURLE_TOO_LARGE. Earlier
+ * ones say that they have no memory for it. */
+#define TOO_LARGE ((CURLcode) 100)
+
 /* The longest Retry-After that is passed on; the database has a cap of its own, far below. */
 #define LONGEST_RETRY_AFTER (366L * 24 * 3600)
 
@@ -465,8 +469,11 @@ describe_outcome(const Transfer *transfer, CURLcode code, Outcome *outcome)
 	outcome->attempt = transfer->delivery->attempt;
 	outcome->duration = clock_now() - transfer->started;
 	outcome->error[0] = '\0';
-	/* What becomes of the answer's body does not matter: the header says what it is. */
-	if (code == CURLE_OK || transfer->answered)
+	/*
+	 * What becomes of the answer's body does not matter: the header says what it is. But it must be
+	 * there to its end, which libcurl does not insist on.
+	 */
+	if (transfer->answered)
 		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	else
 		describe_error(transfer, code, outcome->error, sizeof(outcome->error));
@@ -503,7 +510,10 @@ describe_error(const Transfer *transfer, CURLcode code, char *text, size_t room)
 		snprintf(words, sizeof(words), "could not resolve the host name");
 	else if (code == CURLE_COULDNT_CONNECT && system_error != 0)
 		snprintf(words, sizeof(words), "could not connect: %s", strerror((int) system_error));
-	else if (transfer->header_bytes > LONGEST_HEADERS)
+	else if (code == CURLE_OK)
+		snprintf(words, sizeof(words), "the answer ends within its header");
+	else if (transfer->header_bytes > LONGEST_HEADERS || code == CURLE_OUT_OF_MEMORY ||
+			 code == TOO_LARGE)
 		snprintf(words, sizeof(words), "the answer's header is longer than %d bytes",
 				 LONGEST_HEADERS);
 	else
