@@ -6,13 +6,18 @@
 
 #include "compiled_type.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "builder.h"
 #include "compat.h"
-#include "owner.h"
 
 /*
  * All default values as one object; NULL where there are none.
@@ -46,26 +51,37 @@ say_type(void *name)
 }
 
 /*
- * Compiles the row of dispatch.types that SPI returned, in a context of its
- * own under the given one.
+ * A column of a row of dispatch.types, none of which is NULL.
+ */
+static Datum
+column_of(HeapTuple row, DispatchTypeColumn column, TupleDesc desc)
+{
+	bool isnull;
+
+	return heap_getattr(row, column, desc, &isnull);
+}
+
+/*
+ * Compiles a row of dispatch.types, in a context of its own under the current one.
  */
 static DispatchType *
-compile_row(MemoryContext parent)
+compile_row(HeapTuple row, TupleDesc desc)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "dispatch type", ALLOCSET_SMALL_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "dispatch type", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	DispatchType *type = palloc0(sizeof(DispatchType));
 	ErrorContextCallback error_context;
 	Jsonb *lifecycle;
-	bool isnull;
 
 	type->context = context;
-	type->id = *DatumGetUUIDP(dispatch_result(0, 1, &isnull));
-	type->name = TextDatumGetCString(dispatch_result(0, 2, &isnull));
-	lifecycle = DatumGetJsonbPCopy(dispatch_result(0, 3, &isnull));
-	type->program.additional = DatumGetBool(dispatch_result(0, 4, &isnull));
-	type->attributes = DatumGetJsonbPCopy(dispatch_result(0, 5, &isnull));
-	type->revision = DatumGetInt32(dispatch_result(0, 6, &isnull));
+	type->id = *DatumGetUUIDP(column_of(row, DISPATCH_TYPE_ID, desc));
+	type->name = TextDatumGetCString(column_of(row, DISPATCH_TYPE_NAME, desc));
+	lifecycle = DatumGetJsonbPCopy(column_of(row, DISPATCH_TYPE_LIFECYCLE, desc));
+	type->program.additional =
+		DatumGetBool(column_of(row, DISPATCH_TYPE_ADDITIONAL_ATTRIBUTES, desc));
+	type->attributes = DatumGetJsonbPCopy(column_of(row, DISPATCH_TYPE_ATTRIBUTES, desc));
+	type->revision = DatumGetInt32(column_of(row, DISPATCH_TYPE_REVISION, desc));
 	error_context.callback = say_type;
 	error_context.arg = type->name;
 	error_context.previous = error_context_stack;
@@ -83,36 +99,44 @@ compile_row(MemoryContext parent)
 }
 
 /*
- * Reads a type with the rights of the tables' owner, since validation runs
- * with the caller's. NULL when there is none. An error restores the user with
- * its transaction.
+ * The row with an id or a name, by its index as catalogs are read, without a plan: that
+ * is half of what the first look at a type in a session would take. Nobody's
+ * rights are asked, since validation runs with the caller's. NULL when there is none.
  */
 static DispatchType *
-read_type(DispatchStatement statement, Datum key, Snapshot snapshot)
+read_type(Relation types, DispatchTypeColumn column, Datum key, Snapshot snapshot)
 {
-	MemoryContext parent = CurrentMemoryContext;
+	bool by_id = column == DISPATCH_TYPE_ID;
+	Oid index =
+		get_relname_relid(by_id ? "types_pkey" : "types_name_key", RelationGetNamespace(types));
 	DispatchType *type = NULL;
-	DispatchUser user = dispatch_become_owner();
+	SysScanDesc scan;
+	ScanKeyData condition;
+	HeapTuple row;
 
-	dispatch_connect();
-	if (dispatch_query_snapshot(statement, &key, snapshot) > 0)
-		type = compile_row(parent);
-	SPI_finish();
-	dispatch_become_caller(&user);
+	ScanKeyInit(&condition, column, BTEqualStrategyNumber, by_id ? F_UUID_EQ : F_TEXTEQ, key);
+	scan = systable_beginscan(types, index, OidIsValid(index), snapshot, 1, &condition);
+	row = systable_getnext(scan);
+	if (HeapTupleIsValid(row))
+		type = compile_row(row, RelationGetDescr(types));
+	systable_endscan(scan);
 	return type;
 }
 
 /*
- * Loads a type into a context under the current one; NULL when there is none.
- * By the snapshot of the catalogs, which is the latest, also where that of a
- * REPEATABLE READ transaction is old, and can be had in parallel mode.
+ * Loads a type by its id (a uuid) or name (a text) into a context under the
+ * current one; NULL when there is none. By the snapshot of the catalogs, which
+ * is the latest, also where that of a REPEATABLE READ transaction is old, and
+ * can be had in parallel mode.
  */
 DispatchType *
-dispatch_type_load(Oid types_relid, DispatchStatement statement, Datum key)
+dispatch_type_load(Oid types_relid, DispatchTypeColumn column, Datum key)
 {
 	Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(types_relid));
-	DispatchType *type = read_type(statement, key, snapshot);
+	Relation types = table_open(types_relid, AccessShareLock);
+	DispatchType *type = read_type(types, column, key, snapshot);
 
+	table_close(types, AccessShareLock);
 	UnregisterSnapshot(snapshot);
 	return type;
 }

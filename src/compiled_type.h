@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "lifecycle.h"
-#include "statement.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 #include "validator.h"
@@ -26,6 +25,17 @@ typedef struct DispatchType
 	DispatchProgram program;
 } DispatchType;
 
-extern DispatchType *dispatch_type_load(Oid types_relid, DispatchStatement statement, Datum key);
+/* The columns of dispatch.types that a type is made of. */
+typedef enum DispatchTypeColumn
+{
+	DISPATCH_TYPE_ID = 1,
+	DISPATCH_TYPE_NAME,
+	DISPATCH_TYPE_LIFECYCLE,
+	DISPATCH_TYPE_ADDITIONAL_ATTRIBUTES,
+	DISPATCH_TYPE_ATTRIBUTES,
+	DISPATCH_TYPE_REVISION
+} DispatchTypeColumn;
+
+extern DispatchType *dispatch_type_load(Oid types_relid, DispatchTypeColumn column, Datum key);
 
 #endif

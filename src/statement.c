@@ -12,7 +12,6 @@
 #include "statement.h"
 
 #include "catalog/pg_type.h"
-#include "utils/snapmgr.h"
 
 #include "compat.h"
 
@@ -28,7 +27,6 @@ typedef struct StatementText
 /* SQL is laid out clause by clause. */
 /* clang-format off */
 
-#define TYPE_COLUMNS "t.id, t.name, t.lifecycle, t.additional_attributes, t.attributes, t.revision"
 #define MEMBERS_OF_EVENT \
 		"m.dispatch_id = $1" \
 		"   AND m.ctid = ANY (ARRAY(" \
@@ -51,16 +49,6 @@ typedef struct StatementText
 
 static const StatementText statements[DISPATCH_STATEMENTS] = {
 	/* Types. */
-	[DISPATCH_LOAD_TYPE_BY_ID] = { SPI_OK_SELECT,
-		"SELECT " TYPE_COLUMNS
-		"  FROM dispatch.types AS t"
-		" WHERE t.id = $1",
-		{ UUIDOID } },
-	[DISPATCH_LOAD_TYPE_BY_NAME] = { SPI_OK_SELECT,
-		"SELECT " TYPE_COLUMNS
-		"  FROM dispatch.types AS t"
-		" WHERE t.name = $1",
-		{ TEXTOID } },
 	[DISPATCH_LIST_TYPES] = { SPI_OK_SELECT,
 		"SELECT t.id, t.name, t.revision, t.additional_attributes, t.lifecycle,"
 		"       t.created_at, t.updated_at"
@@ -630,12 +618,11 @@ rethrow_without(const char *text, MemoryContext context)
 
 /*
  * Runs a statement between SPI_connect() and SPI_finish(). nulls is as SPI
- * takes it, NULL for none. With a snapshot, or else, where it only reads, with
- * the caller's, or else with a new one.
+ * takes it, NULL for none. Where it only reads, with the caller's snapshot, else with a
+ * new one.
  */
 static uint64
-run(DispatchStatement statement, Datum *values, const char *nulls, Snapshot snapshot,
-	bool read_only)
+run(DispatchStatement statement, Datum *values, const char *nulls, bool read_only)
 {
 	MemoryContext context = CurrentMemoryContext;
 	const StatementText *text = &statements[statement];
@@ -644,8 +631,7 @@ run(DispatchStatement statement, Datum *values, const char *nulls, Snapshot snap
 
 	PG_TRY();
 	{
-		result = SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, read_only,
-									  snapshot == InvalidSnapshot, 0);
+		result = SPI_execute_plan(plan, values, nulls, read_only, 0);
 	}
 	PG_CATCH();
 	{
@@ -665,7 +651,7 @@ run(DispatchStatement statement, Datum *values, const char *nulls, Snapshot snap
 uint64
 dispatch_execute(DispatchStatement statement, Datum *values, const char *nulls)
 {
-	return run(statement, values, nulls, InvalidSnapshot, false);
+	return run(statement, values, nulls, false);
 }
 
 /*
@@ -674,16 +660,7 @@ dispatch_execute(DispatchStatement statement, Datum *values, const char *nulls)
 uint64
 dispatch_query(DispatchStatement statement, Datum *values, const char *nulls)
 {
-	return run(statement, values, nulls, InvalidSnapshot, true);
-}
-
-/*
- * The same with a snapshot of the caller's choice.
- */
-uint64
-dispatch_query_snapshot(DispatchStatement statement, Datum *values, Snapshot snapshot)
-{
-	return run(statement, values, NULL, snapshot, true);
+	return run(statement, values, nulls, true);
 }
 
 /*

@@ -8,12 +8,9 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
-#include "utils/snapshot.h"
 
 typedef enum DispatchStatement
 {
-	DISPATCH_LOAD_TYPE_BY_ID,
-	DISPATCH_LOAD_TYPE_BY_NAME,
 	DISPATCH_LIST_TYPES,
 	DISPATCH_INSERT_TYPE,
 	DISPATCH_LOCK_TYPE,
@@ -63,8 +60,6 @@ typedef enum DispatchStatement
 extern void dispatch_connect(void);
 extern uint64 dispatch_execute(DispatchStatement statement, Datum *values, const char *nulls);
 extern uint64 dispatch_query(DispatchStatement statement, Datum *values, const char *nulls);
-extern uint64 dispatch_query_snapshot(DispatchStatement statement, Datum *values,
-									  Snapshot snapshot);
 extern Datum dispatch_result(uint64 row, int column, bool *isnull);
 
 #endif

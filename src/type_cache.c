@@ -306,7 +306,7 @@ keep(DispatchType *type)
  * Loads a type; NULL when there is none.
  */
 static const DispatchType *
-load(DispatchTypeUse *use, DispatchStatement statement, Datum key)
+load(DispatchTypeUse *use, DispatchTypeColumn column, Datum key)
 {
 	uint64 before = generation;
 	DispatchType *type;
@@ -314,7 +314,7 @@ load(DispatchTypeUse *use, DispatchStatement statement, Datum key)
 
 	/* Before the type is read: a change that is not seen must be noted. */
 	types_relid = dispatch_types_relid();
-	type = dispatch_type_load(types_relid, statement, key);
+	type = dispatch_type_load(types_relid, column, key);
 	if (type == NULL)
 		return NULL;
 	statistics.builds++;
@@ -359,7 +359,7 @@ find_by_id(DispatchTypeUse *use, const pg_uuid_t *id)
 		statistics.hits++;
 		return begin_use(use, entry->cached);
 	}
-	type = load(use, DISPATCH_LOAD_TYPE_BY_ID, UUIDPGetDatum(id));
+	type = load(use, DISPATCH_TYPE_ID, UUIDPGetDatum(id));
 	if (type == NULL)
 		dispatch_error_no_type(dispatch_uuid_text(id));
 	return type;
@@ -385,7 +385,7 @@ find_by_name(DispatchTypeUse *use, const char *name)
 		statistics.hits++;
 		return begin_use(use, entry->cached);
 	}
-	type = load(use, DISPATCH_LOAD_TYPE_BY_NAME, CStringGetTextDatum(name));
+	type = load(use, DISPATCH_TYPE_NAME, CStringGetTextDatum(name));
 	if (type == NULL)
 		dispatch_error_no_type(name);
 	return type;
