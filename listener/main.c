@@ -101,6 +101,7 @@ static Microseconds patience(const Options *options);
 static void listener_close(Listener *listener);
 static void run(Listener *listener);
 static Microseconds turn(Listener *listener, Microseconds now);
+static void tick_sessions(Listener *listener, Microseconds now);
 static bool start_requests(Listener *listener, Microseconds now);
 static void expire(Listener *listener, Delivery *delivery);
 static Microseconds use_finish_session(Listener *listener, Microseconds now);
@@ -256,8 +257,7 @@ turn(Listener *listener, Microseconds now)
 	do
 		next = transfers_tick(listener->transfers, now);
 	while (start_requests(listener, now));
-	session_tick(listener->claim_session, now);
-	session_tick(listener->finish_session, now);
+	tick_sessions(listener, now);
 	next = earlier(next, use_finish_session(listener, now));
 
 	busy = queue_held(listener->queue) + outcomes_count(listener->outcomes);
@@ -277,6 +277,21 @@ turn(Listener *listener, Microseconds now)
 	if (listener->stopping)
 		next = earlier(next, listener->give_up);
 	return listener->ended ? now : next;
+}
+
+/*
+ * Lets both sessions do what the clock asks for. When one has come through, the other waits no
+ * longer: while only one is there, requests go out whose outcomes cannot be recorded.
+ */
+static void
+tick_sessions(Listener *listener, Microseconds now)
+{
+	if (session_take_connected(listener->claim_session))
+		session_hurry(listener->finish_session);
+	if (session_take_connected(listener->finish_session))
+		session_hurry(listener->claim_session);
+	session_tick(listener->claim_session, now);
+	session_tick(listener->finish_session, now);
 }
 
 /* Starts as many requests as connections are free; says whether it started any. */

@@ -51,6 +51,7 @@ struct Session
 	bool served;   /* has run a statement, at least once */
 	bool unusable; /* it failed in a way that trying again will not help */
 	bool notified;
+	bool connected;   /* has connected since somebody asked */
 	bool failed;      /* the statement that runs has failed */
 	bool send_failed; /* it could not even be sent, so no answer will come */
 	char sqlstate[6];
@@ -183,6 +184,24 @@ session_take_notified(Session *session)
 
 	session->notified = false;
 	return notified;
+}
+
+/* Says whether it has connected since the last call. */
+bool
+session_take_connected(Session *session)
+{
+	bool connected = session->connected;
+
+	session->connected = false;
+	return connected;
+}
+
+/* Waits no longer before it tries to connect again. */
+void
+session_hurry(Session *session)
+{
+	if (session->state == STATE_DOWN)
+		session->due = 0;
 }
 
 /* Says whether the database cannot be used: the extension or the right to use it is missing. */
@@ -398,6 +417,7 @@ setup_next(Session *session)
 	}
 	session->state = STATE_IDLE;
 	session->was_up = true;
+	session->connected = true;
 	session->down_since = NEVER;
 	/* What was notified meanwhile, nobody heard. */
 	session->notified = true;

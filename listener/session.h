@@ -48,6 +48,8 @@ extern bool session_stores_unicode(const Session *session);
 extern void session_run(Session *session, int statement, const char *const *values,
 						SessionDone done, void *argument);
 extern bool session_take_notified(Session *session);
+extern bool session_take_connected(Session *session);
+extern void session_hurry(Session *session);
 extern bool session_unusable(const Session *session);
 extern Microseconds session_down_since(const Session *session);
 extern bool session_was_up(const Session *session);

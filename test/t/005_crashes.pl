@@ -128,6 +128,31 @@ is(states('/recording'), 'DELIVERED|1|3', 'the outcomes get there');
 is(requests('/recording'), '3 3 3', '... and nothing is sent twice');
 isnt($locker->wait, 0, 'the lock is gone with its session');
 
+# Only one of its sessions gets in, and the other tries more and more slowly. When the one comes in
+# again, so does the other, without waiting any longer: outcomes could not be recorded without it.
+$dispatch->sql(
+    q{CREATE ROLE narrow LOGIN CONNECTION LIMIT 1; SELECT dispatch.grant_access('narrow', 'listen')});
+my $narrow =
+  $dispatch->new_listener(dbname => $dispatch->node->connstr('postgres') . ' user=narrow');
+my ($minute, $second, $pause) = @{
+    wait_until(
+        sub { [ $narrow->log =~ /:(\d\d):(\S+)Z .* event=connection_failed .* retry_ms=([3-9]\d{3})\n/ ] },
+        sub { @{ $_[0] } && $narrow->log =~ /event=connected/ },
+        $Dispatch::patience, 'one session waits for long') };
+$dispatch->sql('ALTER ROLE narrow CONNECTION LIMIT 2');
+is( $dispatch->sql(
+        q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'narrow'}),
+    1,
+    'the other one, which is all that a listener has, is terminated');
+my @connected = @{
+    wait_until(
+        sub { [ $narrow->log =~ /:(\d\d):(\S+)Z .* event=connected /g ] },
+        sub { @{ $_[0] } == 6 },
+        $Dispatch::patience, 'both sessions are there') };
+my $waited = ($connected[4] - $minute) % 60 * 60 + $connected[5] - $second;
+cmp_ok($waited, '<', $pause / 1000, 'both come in again before the pause is over');
+is($narrow->stop, 0, 'the listener ends cleanly');
+
 # The server crashes under it, with requests on their way and others in its hands.
 create('/crashed?delay=1000', 100);
 $dispatch->wait_for_receipts(32, '/crashed');
