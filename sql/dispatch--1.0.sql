@@ -140,7 +140,7 @@ CREATE TABLE dispatch.queue (
     origin      integer     NOT NULL,
     attempt     integer     NOT NULL DEFAULT 0,
     unused      integer     NOT NULL DEFAULT 0,
-    leased      boolean     NOT NULL DEFAULT false,
+    leased_at   timestamptz,
     host        text        COLLATE "C" NOT NULL,
     accept      integer[],
     outcome     text        COLLATE "C",
@@ -150,19 +150,32 @@ CREATE TABLE dispatch.queue (
 
 CREATE INDEX queue_due_idx ON dispatch.queue (origin, next_at);
 
+CREATE INDEX queue_leased_idx ON dispatch.queue (host, leased_at) WHERE leased_at IS NOT NULL;
+
+CREATE INDEX queue_aside_idx ON dispatch.queue (host, callback_id) WHERE next_at = 'infinity';
+
 CREATE INDEX queue_decided_idx ON dispatch.queue (origin, next_at) WHERE outcome IS NOT NULL;
 
 COMMENT ON INDEX dispatch.queue_due_idx IS 'what is due';
+COMMENT ON INDEX dispatch.queue_leased_idx IS 'what is leased of a host';
+COMMENT ON INDEX dispatch.queue_aside_idx IS 'what is set aside of a host';
 COMMENT ON INDEX dispatch.queue_decided_idx IS 'answers that are to be applied';
 COMMENT ON TABLE dispatch.queue IS 'callbacks that are still to be sent; a row goes when its callback ends';
-COMMENT ON COLUMN dispatch.queue.next_at IS 'when it falls due: the next attempt, or the end of the lease';
+COMMENT ON COLUMN dispatch.queue.next_at IS 'when it falls due: the next attempt, or the end of the lease; infinity: when its host has room';
 COMMENT ON COLUMN dispatch.queue.origin IS 'hash of the cluster and database that queued it: a restored copy does not send';
 COMMENT ON COLUMN dispatch.queue.attempt IS 'how many times it was claimed; what is claimed is known by it';
 COMMENT ON COLUMN dispatch.queue.unused IS 'how many claims were given back unused';
-COMMENT ON COLUMN dispatch.queue.leased IS 'whether a listener has it';
+COMMENT ON COLUMN dispatch.queue.leased_at IS 'since when a listener has it; NULL: none has it';
 COMMENT ON COLUMN dispatch.queue.accept IS 'where the answer is waited for: the status codes that accept, none for 2xx';
 COMMENT ON COLUMN dispatch.queue.outcome IS 'how a callback that is waited for ended: DELIVERED, DEAD or CANCELLED; the row goes when that was applied';
 COMMENT ON COLUMN dispatch.queue.reason IS 'with an outcome: why the members are rejected; NULL: they are confirmed';
+
+CREATE TABLE dispatch.host_states (
+    host text COLLATE "C" NOT NULL,
+    CONSTRAINT host_states_pkey PRIMARY KEY (host)
+);
+
+COMMENT ON TABLE dispatch.host_states IS 'hosts of which callbacks are set aside, since as many are leased as may be';
 
 CREATE TABLE dispatch.attempts (
     dispatch_id uuid        NOT NULL,
@@ -179,6 +192,10 @@ CREATE TABLE dispatch.attempts (
     CONSTRAINT attempts_pkey PRIMARY KEY (dispatch_id, sequence, attempt)
 );
 
+-- Success is not in it: it would cost each delivery an entry.
+CREATE INDEX attempts_failed_idx ON dispatch.attempts (at) WHERE state IS NULL;
+
+COMMENT ON INDEX dispatch.attempts_failed_idx IS 'what is removed after dispatch.attempts_retention, oldest first';
 COMMENT ON TABLE dispatch.attempts IS 'what came of each attempt to send a callback';
 COMMENT ON COLUMN dispatch.attempts.tries IS 'attempts used up so far, this one included';
 COMMENT ON COLUMN dispatch.attempts.status IS 'HTTP status of the answer; NULL when there was none';
@@ -211,6 +228,7 @@ SELECT pg_catalog.pg_extension_config_dump('dispatch.dispatches', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.members', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.event_log', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.queue', '');
+SELECT pg_catalog.pg_extension_config_dump('dispatch.host_states', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.attempts', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.requests', '');
 
@@ -279,7 +297,7 @@ SELECT e.callback_id,
        l.at AS last_at,
        l.duration AS last_duration,
        q.next_at,
-       COALESCE(q.leased, false) AS leased
+       q.leased_at IS NOT NULL AS leased
   FROM dispatch.event_log AS e
   LEFT JOIN dispatch.queue AS q ON q.callback_id = e.callback_id
   LEFT JOIN LATERAL (
@@ -813,6 +831,11 @@ SELECT 'callback that is queued and ended', format('callback %s', q.callback_id)
   FROM dispatch.queue AS q
  WHERE EXISTS (SELECT FROM dispatch.attempts AS a
                 WHERE a.dispatch_id = q.dispatch_id AND a.sequence = q.sequence AND a.state IS NOT NULL)
+UNION ALL
+SELECT DISTINCT 'callback that waits for a host of which nobody knows', format('host %s', q.host)
+  FROM dispatch.queue AS q
+ WHERE q.next_at = 'infinity'
+   AND NOT EXISTS (SELECT FROM dispatch.host_states AS h WHERE h.host = q.host)
 UNION ALL
 SELECT 'request without its dispatch', format('caller %s, request %s, dispatch %s', r.caller, r.request_id, r.dispatch_id)
   FROM dispatch.requests AS r

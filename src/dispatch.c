@@ -9,8 +9,10 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "claim.h"
 #include "compat.h"
-#include "outbox.h"
+#include "finish.h"
+#include "host.h"
 #include "pattern.h"
 #include "signal.h"
 #include "type_cache.h"
@@ -42,6 +44,16 @@ define_settings(void)
 	DefineCustomIntVariable("dispatch.max_attempts",
 							"How many attempts a callback has before it is dead.", NULL,
 							&dispatch_max_attempts, 15, 1, INT_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"dispatch.host_in_flight", "How many callbacks may be leased for one host at a time.",
+		"More wait until some of them are answered, so that a slow host leaves "
+		"room for others.",
+		&dispatch_host_in_flight, 1000, 1, INT_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("dispatch.attempts_retention",
+							"How long failed attempts to send callbacks are kept.",
+							"Those that ended a callback are kept with its dispatch. -1 keeps all.",
+							&dispatch_attempts_retention, 30 * 24 * 60, -1, INT_MAX, PGC_SUSET,
+							GUC_UNIT_MIN, NULL, NULL, NULL);
 
 	/* What a notification costs, all writers of the database pay. */
 	DefineCustomEnumVariable(
@@ -66,5 +78,6 @@ _PG_init(void)
 {
 	define_settings();
 	dispatch_signal_init();
+	dispatch_claim_init();
 	dispatch_type_cache_init();
 }

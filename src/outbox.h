@@ -24,11 +24,7 @@ typedef struct DispatchEvent
 	const DispatchCallback *callback; /* NULL: none */
 } DispatchEvent;
 
-/* How deliveries are retried: dispatch.retry_base and retry_cap in ms, dispatch.max_attempts. */
-extern int dispatch_retry_base;
-extern int dispatch_retry_cap;
-extern int dispatch_max_attempts;
-
+extern int32 dispatch_origin(void);
 extern void dispatch_record_event(const DispatchEvent *event);
 
 #endif

@@ -15,7 +15,7 @@
 
 #include "compat.h"
 
-#define MAX_ARGUMENTS 14
+#define MAX_ARGUMENTS 15
 
 typedef struct StatementText
 {
@@ -45,6 +45,7 @@ typedef struct StatementText
 		"               LIMIT 1) AS one" \
 		"        WHERE e.dispatch_id = $1" \
 		"          AND e.sequence = $2))"
+#define NO_ANSWER_IN(tries) "'no conclusive answer in ' || (" tries ") || ' attempts'"
 #define EVENT_COLUMNS "e.sequence, e.type, e.data, e.event_meta, e.caller, e.at"
 
 static const StatementText statements[DISPATCH_STATEMENTS] = {
@@ -242,9 +243,9 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"        callback_method, callback_host, callback_url, callback_headers, callback_accept)"
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14))"
 		"INSERT INTO dispatch.queue (callback_id, dispatch_id, sequence, next_at, host, origin, accept)"
-		"VALUES ($8, $1, $2, $3, $10, $13, $14)",
+		"VALUES ($8, $1, $2, $15, $10, $13, $14)",
 		{ UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID, UUIDOID, TEXTOID,
-		  TEXTOID, TEXTOID, JSONBOID, INT4OID, INT4ARRAYOID } },
+		  TEXTOID, TEXTOID, JSONBOID, INT4OID, INT4ARRAYOID, TIMESTAMPTZOID } },
 
 	/* Calls that are made again. */
 	[DISPATCH_FIND_REQUEST] = { SPI_OK_SELECT,
@@ -261,53 +262,136 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"    ON CONFLICT ON CONSTRAINT requests_pkey DO NOTHING",
 		{ TEXTOID, TEXTOID, TEXTOID, UUIDOID, INT8OID, INT8OID, TIMESTAMPTZOID } },
 
-	/* A copy that was restored does not send what its origin queued. */
-	[DISPATCH_FIND_FOREIGN] = { SPI_OK_SELECT,
-		"SELECT EXISTS (SELECT FROM dispatch.queue AS q WHERE q.origin < $1)"
-		"    OR EXISTS (SELECT FROM dispatch.queue AS q WHERE q.origin > $1)",
-		{ INT4OID } },
+	/*
+	 * A copy that was restored does not send what its origin queued, until it was
+	 * adopted.
+	 */
 	[DISPATCH_ADOPT] = { SPI_OK_UPDATE,
 		"UPDATE dispatch.queue AS q"
-		"   SET origin = $1, leased = false,"
-		"       next_at = CASE WHEN q.leased THEN $2 ELSE q.next_at END"
+		"   SET origin = $1, leased_at = NULL,"
+		"       next_at = CASE WHEN q.leased_at IS NOT NULL THEN $2 ELSE q.next_at END"
 		" WHERE q.origin <> $1",
+		{ INT4OID, TIMESTAMPTZOID } },
+	[DISPATCH_CHECK_QUEUE] = { SPI_OK_SELECT,
+		"SELECT EXISTS (SELECT FROM dispatch.queue AS q WHERE q.origin < $1)"
+		"    OR EXISTS (SELECT FROM dispatch.queue AS q WHERE q.origin > $1),"
+		"       EXISTS (SELECT FROM dispatch.host_states),"
+		"       EXISTS (SELECT FROM dispatch.queue AS q"
+		"                WHERE q.origin = $1 AND q.next_at <= $2 AND q.outcome IS NOT NULL)",
 		{ INT4OID, TIMESTAMPTZOID } },
 
 	/*
-	 * What is due, by the index on origin and next_at. The array keeps the planner from
-	 * joining with the whole queue.
+	 * A claim, step by step: what is due, locked; how much room its hosts have;
+	 * leases that have passed; what is set aside, and taken from there; what is
+	 * leased. Rows are known by their places, since they are locked.
 	 */
-	[DISPATCH_CLAIM] = { SPI_OK_SELECT,
-		"WITH claimed AS ("
+	[DISPATCH_FIND_DUE] = { SPI_OK_SELECT,
+		"SELECT q.ctid, q.host, q.next_at, q.attempt - q.unused, q.leased_at IS NOT NULL"
+		"  FROM dispatch.queue AS q"
+		" WHERE q.origin = $1"
+		"   AND q.next_at BETWEEN $2 AND $3"
+		"   AND q.outcome IS NULL"
+		" ORDER BY q.next_at"
+		" LIMIT $4"
+		"   FOR UPDATE SKIP LOCKED",
+		{ INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID } },
+	[DISPATCH_COUNT_LEASED] = { SPI_OK_SELECT,
+		"SELECT h.ordinal, c.leased, c.oldest"
+		"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))"
+		"       WITH ORDINALITY AS h(host, since, ordinal)"
+		" CROSS JOIN LATERAL ("
+		"       SELECT pg_catalog.count(*) AS leased, pg_catalog.min(l.leased_at) AS oldest"
+		"         FROM (SELECT q.leased_at"
+		"                 FROM dispatch.queue AS q"
+		"                WHERE q.host = h.host"
+		"                  AND q.leased_at >= h.since"
+		"                  AND q.next_at > $3"
+		"                ORDER BY q.leased_at"
+		"                LIMIT $4) AS l) AS c",
+		{ TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, INT8OID } },
+	[DISPATCH_END_LEASES] = { SPI_OK_INSERT,
+		"WITH expired AS MATERIALIZED ("
+		"SELECT q.*, q.attempt - q.unused AS tries, q.attempt - q.unused >= $3 AS dead"
+		"  FROM dispatch.queue AS q"
+		" WHERE q.ctid = ANY ($1)),"
+		" ended AS ("
+		"DELETE FROM dispatch.queue AS q"
+		" WHERE q.ctid = ANY ($1)"
+		"   AND q.attempt - q.unused >= $3"
+		"   AND q.accept IS NULL),"
+		" decided AS ("
 		"UPDATE dispatch.queue AS q"
-		"   SET attempt = q.attempt + 1, leased = true, next_at = $3"
-		" WHERE q.callback_id = ANY (ARRAY("
-		"       SELECT due.callback_id"
-		"         FROM dispatch.queue AS due"
-		"        WHERE due.origin = $4"
-		"          AND due.next_at <= $1"
-		"          AND due.outcome IS NULL"
-		"        ORDER BY due.next_at"
-		"        LIMIT $2"
-		"          FOR UPDATE SKIP LOCKED))"
-		" RETURNING q.callback_id, q.dispatch_id, q.sequence, q.attempt, q.accept IS NOT NULL AS confirm)"
-		"SELECT c.callback_id, c.attempt, e.callback_method, e.callback_url, e.callback_headers,"
+		"   SET leased_at = NULL, next_at = $2, outcome = 'DEAD',"
+		"       reason = " NO_ANSWER_IN("q.attempt - q.unused")
+		" WHERE q.ctid = ANY ($1)"
+		"   AND q.attempt - q.unused >= $3"
+		"   AND q.accept IS NOT NULL)"
+		"INSERT INTO dispatch.attempts"
+		"       (dispatch_id, sequence, callback_id, at, attempt, tries, state, error)"
+		"SELECT e.dispatch_id, e.sequence, e.callback_id, $2, e.attempt, e.tries,"
+		"       CASE WHEN e.dead AND e.accept IS NULL THEN 'DEAD' END,"
+		"       'the lease passed without an outcome'"
+		"  FROM expired AS e",
+		{ TIDARRAYOID, TIMESTAMPTZOID, INT4OID } },
+	[DISPATCH_SET_ASIDE] = { SPI_OK_INSERT,
+		"WITH aside AS ("
+		"UPDATE dispatch.queue AS q"
+		"   SET next_at = 'infinity', leased_at = NULL"
+		" WHERE q.ctid = ANY ($1))"
+		"INSERT INTO dispatch.host_states (host)"
+		"SELECT DISTINCT h.host"
+		"  FROM pg_catalog.unnest($2) AS h(host)"
+		"    ON CONFLICT ON CONSTRAINT host_states_pkey DO NOTHING",
+		{ TIDARRAYOID, TEXTARRAYOID } },
+	[DISPATCH_LIST_HOSTS] = { SPI_OK_SELECT,
+		"SELECT h.host"
+		"  FROM dispatch.host_states AS h"
+		" WHERE h.host > $1"
+		" ORDER BY h.host"
+		" LIMIT $2",
+		{ TEXTOID, INT8OID } },
+	[DISPATCH_FIND_ASIDE] = { SPI_OK_SELECT,
+		"SELECT q.ctid, q.callback_id"
+		"  FROM dispatch.queue AS q"
+		" WHERE q.host = $1"
+		"   AND q.next_at = 'infinity'"
+		"   AND q.callback_id >= $2"
+		" ORDER BY q.callback_id"
+		" LIMIT $3"
+		"   FOR UPDATE SKIP LOCKED",
+		{ TEXTOID, UUIDOID, INT8OID } },
+	[DISPATCH_FORGET_HOST] = { SPI_OK_DELETE,
+		"DELETE FROM dispatch.host_states AS h"
+		" WHERE h.host = $1"
+		"   AND NOT EXISTS ("
+		"       SELECT FROM dispatch.queue AS q"
+		"        WHERE q.host = $1"
+		"          AND q.next_at = 'infinity')",
+		{ TEXTOID } },
+	[DISPATCH_TAKE] = { SPI_OK_SELECT,
+		"WITH taken AS ("
+		"UPDATE dispatch.queue AS q"
+		"   SET attempt = q.attempt + 1, leased_at = $2, next_at = $3"
+		" WHERE q.ctid = ANY ($1)"
+		" RETURNING q.callback_id, q.dispatch_id, q.sequence, q.attempt,"
+		"           q.accept IS NOT NULL AS confirm)"
+		"SELECT t.callback_id, t.attempt, e.callback_method, e.callback_url, e.callback_headers,"
 		"       e.type, e.at, e.data, e.event_meta, e.dispatch_id, e.sequence, d.dispatch_ref,"
-		"       c.confirm"
-		"  FROM claimed AS c"
+		"       t.confirm"
+		"  FROM taken AS t"
 		" CROSS JOIN LATERAL ("
 		"       SELECT l.*"
 		"         FROM dispatch.event_log AS l"
-		"        WHERE l.dispatch_id = c.dispatch_id"
-		"          AND l.sequence = c.sequence"
+		"        WHERE l.dispatch_id = t.dispatch_id"
+		"          AND l.sequence = t.sequence"
 		"        LIMIT 1) AS e"
 		"  LEFT JOIN LATERAL ("
 		"       SELECT r.dispatch_ref"
 		"         FROM dispatch.dispatches AS r"
-		"        WHERE r.id = c.dispatch_id"
+		"        WHERE r.id = t.dispatch_id"
 		"        LIMIT 1) AS d ON true"
-		" ORDER BY c.callback_id",
-		{ TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID, INT4OID } },
+		" ORDER BY t.callback_id",
+		{ TIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
 	/*
 	 * An outcome counts for the attempt that holds the lease. 2xx delivers, 410
 	 * and the last try end it, the rest waits: as long as Retry-After says, else
@@ -327,7 +411,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"       q.accept"
 		"  FROM dispatch.queue AS q"
 		" WHERE q.callback_id = ANY ($1)"
-		"   AND q.leased"
+		"   AND q.leased_at IS NOT NULL"
 		" ORDER BY q.callback_id"
 		"   FOR UPDATE),"
 		" outcome AS MATERIALIZED ("
@@ -350,10 +434,10 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"        WHERE o.state IS NOT NULL AND o.accept IS NULL))),"
 		" decided AS ("
 		"UPDATE dispatch.queue AS q"
-		"   SET leased = false, next_at = $8, outcome = o.state,"
+		"   SET leased_at = NULL, next_at = $8, outcome = o.state,"
 		"       reason = CASE WHEN o.accepted THEN NULL"
 		"                     WHEN o.state = 'DELIVERED' THEN 'answered ' || o.status"
-		"                     ELSE 'no conclusive answer in ' || o.tries || ' attempts' END"
+		"                     ELSE " NO_ANSWER_IN("o.tries") " END"
 		"  FROM outcome AS o"
 		" WHERE q.callback_id = ANY ($1)"
 		"   AND q.callback_id = o.callback_id"
@@ -361,7 +445,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"   AND o.state IS NOT NULL),"
 		" waiting AS ("
 		"UPDATE dispatch.queue AS q"
-		"   SET leased = false,"
+		"   SET leased_at = NULL,"
 		"       next_at = $8 + CASE WHEN o.retry_after IS NOT NULL"
 		"       THEN LEAST(GREATEST(o.retry_after, '0'), pg_catalog.make_interval(secs => $11))"
 		"       ELSE pg_catalog.make_interval(secs => pg_catalog.random()"
@@ -392,11 +476,11 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"SELECT q.callback_id, q.attempt"
 		"  FROM dispatch.queue AS q"
 		" WHERE q.callback_id = ANY ($1)"
-		"   AND q.leased"
+		"   AND q.leased_at IS NOT NULL"
 		" ORDER BY q.callback_id"
 		"   FOR UPDATE)"
 		"UPDATE dispatch.queue AS q"
-		"   SET next_at = $3, leased = $3 > $4,"
+		"   SET next_at = $3, leased_at = CASE WHEN $3 > $4 THEN q.leased_at END,"
 		"       unused = q.unused + CASE WHEN $3 > $4 THEN 0 ELSE 1 END"
 		"  FROM held AS h"
 		"  JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS a(callback_id, attempt)"
@@ -404,6 +488,25 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE q.callback_id = ANY ($1)"
 		"   AND q.callback_id = h.callback_id",
 		{ UUIDARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
+
+	[DISPATCH_FIND_OLD_ATTEMPT] = { SPI_OK_SELECT,
+		"SELECT a.at"
+		"  FROM dispatch.attempts AS a"
+		" WHERE a.state IS NULL"
+		"   AND a.at < $1"
+		" LIMIT 1",
+		{ TIMESTAMPTZOID } },
+	[DISPATCH_TRIM_ATTEMPTS] = { SPI_OK_DELETE,
+		"DELETE FROM dispatch.attempts AS a"
+		" WHERE a.ctid = ANY (ARRAY("
+		"       SELECT o.ctid"
+		"         FROM dispatch.attempts AS o"
+		"        WHERE o.state IS NULL"
+		"          AND o.at < $1"
+		"        ORDER BY o.at"
+		"        LIMIT $2"
+		"          FOR UPDATE SKIP LOCKED))",
+		{ TIMESTAMPTZOID, INT8OID } },
 
 	/*
 	 * Answers that were given: those of dispatches whose lock can be had at once
@@ -463,7 +566,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"         FROM dispatch.event_log AS e"
 		"        WHERE e.dispatch_id = $1"
 		"          AND e.callback_accept IS NOT NULL))"
-		"   AND NOT q.leased"
+		"   AND q.leased_at IS NULL"
 		"   AND q.outcome IS NULL"
 		" RETURNING q.*)"
 		"INSERT INTO dispatch.attempts"

@@ -53,9 +53,9 @@ SELECT dispatch.adopt(), dispatch.adopt();
 SELECT count(DISTINCT origin), bool_and(next_at > now() + interval '23 h') FROM dispatch.queue;
 SELECT count(*) FROM dispatch.claim_callbacks();
 SELECT pg_temp.copied(-1), split_part(pg_temp.fails($$SELECT * FROM dispatch.claim_callbacks()$$), ':', 1);
-UPDATE dispatch.queue SET leased = true;
+UPDATE dispatch.queue SET leased_at = now();
 SELECT split_part(pg_temp.fails($$SELECT * FROM dispatch.claim_callbacks()$$), ':', 1);
-UPDATE dispatch.queue SET leased = false, next_at = now();
+UPDATE dispatch.queue SET leased_at = NULL, next_at = now();
 -- An origin that is as far away as can be.
 UPDATE dispatch.queue SET origin = 2147483647;
 SELECT split_part(pg_temp.fails($$SELECT * FROM dispatch.claim_callbacks()$$), ':', 1);

@@ -263,7 +263,7 @@ SELECT count(*) FROM dispatch.queue;
 SELECT pg_temp.queue(3) AS last \gset
 SELECT pg_temp.claim(lease => '10 s');
 SELECT dispatch.renew_callbacks((SELECT array_agg(callback_id) FROM held), (SELECT array_agg(attempt) FROM held), '2 h');
-SELECT count(*) FROM dispatch.queue WHERE next_at BETWEEN now() + interval '119 min' AND now() + interval '120 min' AND leased;
+SELECT count(*) FROM dispatch.queue WHERE next_at BETWEEN now() + interval '119 min' AND now() + interval '120 min' AND leased_at IS NOT NULL;
 -- A lease may also become shorter; one that has run out but is nobody else's is extended.
 SELECT dispatch.renew_callbacks((SELECT array_agg(callback_id) FROM held), (SELECT array_agg(attempt) FROM held), '1 min');
 SELECT pg_temp.forward();
@@ -359,7 +359,7 @@ SELECT dispatch.create_dispatch('open', custom_data => jsonb_build_object('x', r
 -- … and a claim takes no more than it can carry, one at least: the rest is due at once, with no attempt used up.
 SELECT count(dispatch.create_dispatch('open', custom_data => jsonb_build_object('x', repeat('y', 9000000)), callback => '{"url": "http://example.com/"}')) FROM generate_series(1, 3);
 SELECT count(*), min(length(body)) > 9000000 AS whole FROM dispatch.claim_callbacks();
-SELECT count(*) FILTER (WHERE leased), count(*) FILTER (WHERE next_at <= clock_timestamp()), sum(attempt - unused) FROM dispatch.queue;
+SELECT count(*) FILTER (WHERE leased_at IS NOT NULL), count(*) FILTER (WHERE next_at <= clock_timestamp()), sum(attempt - unused) FROM dispatch.queue;
 SELECT count(*) FROM dispatch.claim_callbacks();
 
 DROP EXTENSION dispatch CASCADE;

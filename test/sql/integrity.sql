@@ -115,6 +115,7 @@ SELECT * FROM pg_temp.breaks($$DELETE FROM dispatch.queue WHERE callback_id = (S
 SELECT * FROM pg_temp.breaks($$DELETE FROM dispatch.attempts WHERE state = 'DELIVERED' AND sequence = 1$$);
 SELECT * FROM pg_temp.breaks($$INSERT INTO dispatch.queue (callback_id, dispatch_id, sequence, next_at, origin, host) SELECT callback_id, dispatch_id, sequence, now(), 0, host FROM dispatch.callbacks WHERE state = 'DELIVERED' AND sequence = 1$$);
 SELECT * FROM pg_temp.breaks($$UPDATE dispatch.queue SET sequence = 77 WHERE callback_id = (SELECT max(callback_id::text)::uuid FROM dispatch.queue)$$);
+SELECT * FROM pg_temp.breaks($$UPDATE dispatch.queue SET next_at = 'infinity' WHERE callback_id = (SELECT max(callback_id::text)::uuid FROM dispatch.queue)$$);
 -- Requests
 SELECT * FROM pg_temp.breaks($$UPDATE dispatch.requests SET dispatch_id = '00000000-0000-7000-8000-000000000000', caller = 'me' WHERE request_id = '2' AND operation = 'create_dispatch'$$);
 -- Nothing at all

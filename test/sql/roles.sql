@@ -57,7 +57,7 @@ SELECT 'function', unnest(string_to_array(names, ' ')), access FROM (VALUES
 UNION ALL
 SELECT 'relation', unnest(string_to_array(names, ' ')), access FROM (VALUES
     ('read',   'types attributes dispatches jobs participants events callbacks'),
-    ('owner',  'type_events members event_log queue attempts requests')) AS k(access, names);
+    ('owner',  'type_events members event_log queue host_states attempts requests')) AS k(access, names);
 -- What there is and is not known; what is known and is not there.
 WITH there AS (
 SELECT 'function' AS kind, proname::text AS name FROM pg_proc WHERE pronamespace = 'dispatch'::regnamespace

@@ -41,8 +41,8 @@ sub statements
 # The statement itself, what must be written, and not much more.
 sub is_handful
 {
-    my ($name, @statements) = @_;
-    ok(@statements >= 3 && @statements <= 6, "$name: a handful of statements")
+    my ($name, $most, @statements) = @_;
+    ok(@statements >= 3 && @statements <= $most, "$name: a handful of statements")
       or diag(join("\n", @statements));
     note(scalar(@statements), ' statements');
     return;
@@ -62,7 +62,7 @@ sub create
 my @ten      = statements(create(10));
 my @thousand = statements(create(1000));
 is($dispatch->sql('SELECT count(*) FROM dispatch.jobs'), 1010, 'both created their jobs');
-is_handful('a creation with 10 jobs', @ten);
+is_handful('a creation with 10 jobs', 6, @ten);
 is(scalar @thousand, scalar @ten, 'as many with 1,000 jobs');
 
 # The same for changes.
@@ -82,7 +82,7 @@ for my $jobs (10, 1000)
 for my $change (sort keys %statements)
 {
     my ($ten, $thousand) = @{ $statements{$change} };
-    is_handful("$change 10 jobs", @$ten);
+    is_handful("$change 10 jobs", 6, @$ten);
     is(scalar @$thousand, scalar @$ten, 'as many with 1,000 jobs');
 }
 
@@ -101,7 +101,7 @@ my @one     = statements(sprintf $finish, 1);
 my @hundred = statements(sprintf $finish, 100);
 is($dispatch->sql(q{SELECT count(*) FROM dispatch.callbacks WHERE state = 'DELIVERED'}),
     101, 'claimed and finished');
-is_handful('a claim with its finish', @one);
+is_handful('a claim with its finish', 8, @one);
 is(scalar @hundred, scalar @one, 'as many for 100 callbacks');
 
 done_testing();

@@ -72,8 +72,12 @@ is( $dispatch->sql(
         q{SELECT string_agg(DISTINCT state, ' ' ORDER BY state) FROM dispatch.callbacks}),
     'DEAD DELIVERED PENDING',
     '... and others are not');
-is($dispatch->sql(q{SELECT count(*) FROM dispatch.claim_callbacks(10, '1 h')}),
-    10, '... some of which are being sent');
+is( $dispatch->sql(
+        q{SET dispatch.host_in_flight = 10;
+        SELECT count(*) FROM dispatch.claim_callbacks(20, '1 h')}
+    ),
+    10,
+    '... some of which are being sent, and some wait for their host');
 
 # After that, rules that none of them follows.
 $dispatch->sql(

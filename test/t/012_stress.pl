@@ -267,7 +267,7 @@ is( $dispatch->sql(
     'members are as the events tell');
 
 $dispatch->sql(
-    q{UPDATE dispatch.queue SET next_at = now(), leased = false WHERE next_at > now()});
+    q{UPDATE dispatch.queue SET next_at = now(), leased_at = NULL WHERE next_at > now()});
 $dispatch->wait_until_drained;
 is($listener->stop, 0, 'the listener ends cleanly');
 unlike(

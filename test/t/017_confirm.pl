@@ -63,7 +63,7 @@ is_deeply(body_of($question)->{data}{jobs}, ['yes'], 'with the job');
 my $open = $dispatch->node->background_psql('postgres');
 $open->query_safe(qq{BEGIN; SELECT dispatch.add_participant('$id', 'driver');});
 $dispatch->sql(q{SELECT dispatch.create_dispatch('parcel', 'ROUTE-2')});
-my $callback = $dispatch->callback('/ask/late?status=200', wait => \1);
+my $callback = $dispatch->callback('/ask/late?status=200&delay=500', wait => \1);
 $open->query_safe(qq{SELECT dispatch.add_job('$id', 'late', $callback);});
 $open->query_safe('COMMIT; BEGIN;');
 $open->query_safe(qq{SELECT dispatch.update_sub_status('$id', 'held');});
@@ -72,6 +72,7 @@ $callback = $dispatch->callback('/other?status=200');
 $dispatch->sql(
     qq{SELECT dispatch.update_sub_status(dispatch.dispatch_id('ROUTE-2'), 'on', $callback)});
 $dispatch->wait_for_callbacks('/other', qr/^DELIVERED/);
+$dispatch->wait_for_callbacks('/ask/late', qr/^PENDING\|1\|200/);
 is(fate('late'), 'PENDING', 'the answer waits for the open transaction, others do not');
 $open->query_safe('COMMIT;');
 is(wait_for_fate('late'), 'CONFIRMED', 'and is applied after it');

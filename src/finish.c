@@ -1,0 +1,179 @@
+/*
+ * finish.c
+ *	  What came of the attempts to send callbacks, and leases that are extended or
+ *	  given back.
+ */
+#include "postgres.h"
+
+#include "finish.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "claim.h"
+#include "compat.h"
+#include "confirm.h"
+#include "error.h"
+#include "horizon.h"
+#include "outbox.h"
+#include "signal.h"
+#include "statement.h"
+
+/* Attempts that are kept long enough go in the course of others: so many, so often. */
+#define TRIM_MAX 200
+#define TRIM_PAUSE (10 * USECS_PER_SEC)
+#define TRIM_SHORT_PAUSE (USECS_PER_SEC / 10)
+
+int dispatch_retry_base = 5 * 1000;
+int dispatch_retry_cap = 6 * 60 * 60 * 1000;
+int dispatch_max_attempts = 15;
+int dispatch_attempts_retention = 30 * 24 * 60;
+
+/*
+ * Requires an array argument to be given, with one dimension and as many
+ * elements as there are callbacks; where it may be NULL, that is fine too.
+ */
+static void
+check_array(FunctionCallInfo fcinfo, int argument, const char *name, bool may_be_null, int length)
+{
+	ArrayType *array;
+
+	if (PG_ARGISNULL(argument))
+	{
+		if (may_be_null)
+			return;
+		dispatch_error_null(name);
+	}
+	array = PG_GETARG_ARRAYTYPE_P(argument);
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must be an array of one dimension", name)));
+	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) != length)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must have as many elements as callback_ids", name)));
+}
+
+/*
+ * Checks the arguments that name callbacks, and returns how many there are.
+ */
+static int
+check_callbacks(FunctionCallInfo fcinfo)
+{
+	ArrayType *ids;
+	int length;
+
+	if (PG_ARGISNULL(0))
+		dispatch_error_null("callback_ids");
+	ids = PG_GETARG_ARRAYTYPE_P(0);
+	length = ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids));
+	check_array(fcinfo, 0, "callback_ids", false, length);
+	check_array(fcinfo, 1, "attempts", false, length);
+	if (array_contains_nulls(ids) || array_contains_nulls(PG_GETARG_ARRAYTYPE_P(1)))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("callback_ids and attempts must not contain nulls")));
+	return length;
+}
+
+/*
+ * Removes failed attempts that are older than dispatch.attempts_retention, some
+ * at a time. What ended a callback stays with its dispatch.
+ */
+static void
+trim_attempts(TimestampTz now)
+{
+	static TimestampTz next = DT_NOBEGIN;
+	Datum values[2];
+	uint64 removed = 0;
+
+	if (dispatch_attempts_retention < 0 || (now < next && next - now <= TRIM_PAUSE))
+		return;
+	values[0] = TimestampTzGetDatum(now - dispatch_attempts_retention * USECS_PER_MINUTE);
+	values[1] = Int64GetDatum(TRIM_MAX);
+	if (dispatch_execute(DISPATCH_FIND_OLD_ATTEMPT, values, NULL) > 0)
+		removed = dispatch_execute(DISPATCH_TRIM_ATTEMPTS, values, NULL);
+	next = now + (removed < TRIM_MAX ? TRIM_PAUSE : TRIM_SHORT_PAUSE);
+}
+
+PG_FUNCTION_INFO_V1(dispatch_finish_callbacks);
+
+/*
+ * finish_callbacks(callback_ids uuid[], attempts integer[], status_codes
+ * integer[], errors text[], retry_after interval[], durations interval[],
+ * excerpts text[]) → setof uuid
+ *
+ * The outcome of a whole batch: delivered, to be tried again, or dead. Returns
+ * the ids that it ignored, since their lease had passed to another attempt or
+ * they were finished before. 22023: arrays that do not fit together.
+ */
+Datum
+dispatch_finish_callbacks(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = { "callback_ids", "attempts",  "status_codes", "errors",
+										 "retry_after",  "durations", "excerpts" };
+	int length = check_callbacks(fcinfo);
+	char nulls[] = "           ";
+	Datum values[11];
+	TimestampTz now;
+	uint64 ignored;
+
+	for (int i = 2; i < (int) lengthof(names); i++)
+		check_array(fcinfo, i, names[i], i >= 5, length);
+	for (int i = 0; i < (int) lengthof(names); i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+	now = dispatch_due_time();
+	values[7] = TimestampTzGetDatum(now);
+	values[8] = Int32GetDatum(dispatch_max_attempts);
+	values[9] = Float8GetDatum(dispatch_retry_base / 1000.0);
+	values[10] = Float8GetDatum(dispatch_retry_cap / 1000.0);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	dispatch_connect();
+	ignored = dispatch_execute(DISPATCH_FINISH, values, nulls);
+	for (uint64 row = 0; row < ignored; row++)
+	{
+		ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+		bool isnull;
+		Datum id = dispatch_result(row, 1, &isnull);
+
+		tuplestore_putvalues(result->setResult, result->setDesc, &id, &isnull);
+	}
+	dispatch_confirm_apply(dispatch_origin(), now);
+	trim_attempts(now);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(dispatch_renew_callbacks);
+
+/*
+ * renew_callbacks(callback_ids uuid[], attempts integer[], lease interval) → bigint
+ *
+ * Extends the leases that are still held to end after lease from now; with a
+ * lease of 0 the callbacks are due again at once, and the claim uses up no
+ * attempt. Returns how many. 22023: an argument out of bounds.
+ */
+Datum
+dispatch_renew_callbacks(PG_FUNCTION_ARGS)
+{
+	TimestampTz now;
+	Datum values[4];
+	uint64 renewed;
+
+	(void) check_callbacks(fcinfo);
+	now = dispatch_due_time();
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = PG_GETARG_DATUM(1);
+	values[2] = TimestampTzGetDatum(dispatch_lease_end(fcinfo, 2, now));
+	values[3] = TimestampTzGetDatum(now);
+	dispatch_connect();
+	renewed = dispatch_execute(DISPATCH_RENEW, values, NULL);
+	if (renewed > 0 && DatumGetTimestampTz(values[2]) <= now)
+		dispatch_signal();
+	SPI_finish();
+	PG_RETURN_INT64((int64) renewed);
+}

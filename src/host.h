@@ -1,0 +1,25 @@
+/*
+ * host.h
+ *	  How many more callbacks of a host may be leased.
+ */
+#ifndef DISPATCH_HOST_H
+#define DISPATCH_HOST_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+
+/* dispatch.host_in_flight */
+extern int dispatch_host_in_flight;
+
+/* Hosts are given by their names, of type text. */
+extern void dispatch_hosts_begin(void);
+extern void dispatch_hosts_forget(void);
+extern void dispatch_hosts_measure(Datum *names, int count, TimestampTz now);
+extern int dispatch_host_room(Datum name);
+extern bool dispatch_host_take_room(Datum name);
+extern bool dispatch_host_guard(Datum name);
+extern pg_uuid_t *dispatch_host_bookmark(Datum name);
+
+#endif
