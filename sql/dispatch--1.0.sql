@@ -171,11 +171,26 @@ COMMENT ON COLUMN dispatch.queue.outcome IS 'how a callback that is waited for e
 COMMENT ON COLUMN dispatch.queue.reason IS 'with an outcome: why the members are rejected; NULL: they are confirmed';
 
 CREATE TABLE dispatch.host_states (
-    host text COLLATE "C" NOT NULL,
+    failing_since timestamptz,
+    next_try      timestamptz,
+    failures      integer     NOT NULL DEFAULT 0,
+    trials        integer     NOT NULL DEFAULT 0,
+    aside         boolean     NOT NULL DEFAULT false,
+    paused        boolean     NOT NULL DEFAULT false,
+    host          text        COLLATE "C" NOT NULL,
     CONSTRAINT host_states_pkey PRIMARY KEY (host)
 );
 
-COMMENT ON TABLE dispatch.host_states IS 'hosts of which callbacks are set aside, since as many are leased as may be';
+CREATE INDEX host_states_aside_idx ON dispatch.host_states (host) WHERE aside;
+
+COMMENT ON INDEX dispatch.host_states_aside_idx IS 'the hosts of which callbacks are set aside';
+COMMENT ON TABLE dispatch.host_states IS 'hosts of which there is more to know than that callbacks go there';
+COMMENT ON COLUMN dispatch.host_states.failing_since IS 'when it failed for the first time since it answered last; NULL: it does not fail';
+COMMENT ON COLUMN dispatch.host_states.next_try IS 'before that nothing is sent there, and then one callback to see whether it answers again; NULL: no limit';
+COMMENT ON COLUMN dispatch.host_states.failures IS 'how many attempts failed since it answered last';
+COMMENT ON COLUMN dispatch.host_states.trials IS 'how many times sending was stopped since it answered last';
+COMMENT ON COLUMN dispatch.host_states.aside IS 'whether callbacks are set aside, since it has no room for them';
+COMMENT ON COLUMN dispatch.host_states.paused IS 'whether pause_host() was called';
 
 CREATE TABLE dispatch.attempts (
     dispatch_id uuid        NOT NULL,
@@ -191,6 +206,10 @@ CREATE TABLE dispatch.attempts (
     excerpt     text,
     CONSTRAINT attempts_pkey PRIMARY KEY (dispatch_id, sequence, attempt)
 );
+
+CREATE INDEX attempts_dead_idx ON dispatch.attempts (callback_id) WHERE state = 'DEAD';
+
+COMMENT ON INDEX dispatch.attempts_dead_idx IS 'dead callbacks, which can be sent again';
 
 -- Success is not in it: it would cost each delivery an entry.
 CREATE INDEX attempts_failed_idx ON dispatch.attempts (at) WHERE state IS NULL;
@@ -310,6 +329,34 @@ SELECT e.callback_id,
  WHERE e.callback_id IS NOT NULL;
 
 COMMENT ON VIEW dispatch.callbacks IS 'callbacks and what became of them, without their URLs and headers';
+
+-- What is set aside has no time of its own: it is as old as its event.
+CREATE VIEW dispatch.hosts AS
+SELECT COALESCE(q.host, s.host) AS host,
+       COALESCE(q.pending, 0) AS pending,
+       LEAST(q.oldest_due, a.at) AS oldest_due,
+       COALESCE(q.leased, 0) AS leased,
+       s.failing_since,
+       COALESCE(s.failures, 0) AS failures,
+       s.next_try,
+       COALESCE(s.paused, false) AS paused
+  FROM (SELECT q.host, pg_catalog.count(*) AS pending,
+               pg_catalog.min(q.next_at) FILTER (WHERE q.next_at <= pg_catalog.now()) AS oldest_due,
+               pg_catalog.count(q.leased_at) AS leased
+          FROM dispatch.queue AS q
+         GROUP BY q.host) AS q
+  FULL JOIN dispatch.host_states AS s ON s.host = q.host
+  LEFT JOIN LATERAL (
+       SELECT e.at
+         FROM (SELECT o.dispatch_id, o.sequence
+                 FROM dispatch.queue AS o
+                WHERE o.host = s.host
+                  AND o.next_at = 'infinity'
+                ORDER BY o.callback_id
+                LIMIT 1) AS o
+         JOIN dispatch.event_log AS e ON e.dispatch_id = o.dispatch_id AND e.sequence = o.sequence) AS a ON true;
+
+COMMENT ON VIEW dispatch.hosts IS 'the hosts that callbacks wait for, and those that fail or are paused';
 
 --
 -- Triggers
@@ -745,6 +792,36 @@ CREATE FUNCTION dispatch.renew_callbacks(callback_ids uuid[], attempts integer[]
 
 COMMENT ON FUNCTION dispatch.renew_callbacks(uuid[], integer[], interval) IS 'extends leases; a lease of 0 gives the callbacks back at once';
 
+CREATE FUNCTION dispatch.retry_callbacks(
+    callback_ids uuid[] DEFAULT NULL, host text DEFAULT NULL, dead_since timestamptz DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    AS 'MODULE_PATHNAME', 'dispatch_retry_callbacks';
+
+COMMENT ON FUNCTION dispatch.retry_callbacks(uuid[], text, timestamptz) IS 'dead callbacks are due again, with all their attempts';
+
+CREATE FUNCTION dispatch.cancel_callbacks(callback_ids uuid[]) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    AS 'MODULE_PATHNAME', 'dispatch_cancel_callbacks';
+
+COMMENT ON FUNCTION dispatch.cancel_callbacks(uuid[]) IS 'pending callbacks are not sent';
+
+CREATE FUNCTION dispatch.pause_host(host text) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    AS 'MODULE_PATHNAME', 'dispatch_pause_host';
+
+COMMENT ON FUNCTION dispatch.pause_host(text) IS 'nothing more is claimed for a host';
+
+CREATE FUNCTION dispatch.resume_host(host text) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    AS 'MODULE_PATHNAME', 'dispatch_resume_host';
+
+COMMENT ON FUNCTION dispatch.resume_host(text) IS 'a host that was paused, or that failed, is sent to again';
+
 CREATE FUNCTION dispatch.adopt() RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
@@ -835,7 +912,7 @@ UNION ALL
 SELECT DISTINCT 'callback that waits for a host of which nobody knows', format('host %s', q.host)
   FROM dispatch.queue AS q
  WHERE q.next_at = 'infinity'
-   AND NOT EXISTS (SELECT FROM dispatch.host_states AS h WHERE h.host = q.host)
+   AND NOT EXISTS (SELECT FROM dispatch.host_states AS h WHERE h.host = q.host AND h.aside)
 UNION ALL
 SELECT 'request without its dispatch', format('caller %s, request %s, dispatch %s', r.caller, r.request_id, r.dispatch_id)
   FROM dispatch.requests AS r

@@ -451,7 +451,8 @@ take_aside(Claim *claim, Datum host, uint64 limit)
 	if (found > 0)
 		take(claim, &rows);
 	/* Under a snapshot of its own a transaction cannot know what others have set aside since. */
-	if (found < limit && !IsolationUsesXactSnapshot())
+	if (found < limit && !IsolationUsesXactSnapshot() &&
+		dispatch_execute(DISPATCH_END_ASIDE, &host, NULL) > 0)
 		(void) dispatch_execute(DISPATCH_FORGET_HOST, &host, NULL);
 }
 
@@ -473,7 +474,7 @@ note_visited(const char *host)
 static bool
 visit_hosts(Claim *claim, uint64 until)
 {
-	Datum values[2];
+	Datum values[3];
 	Datum names[HOSTS_AT_A_TIME];
 	int count;
 	int i;
@@ -481,6 +482,7 @@ visit_hosts(Claim *claim, uint64 until)
 	dispatch_connect();
 	values[0] = CStringGetTextDatum(visited != NULL ? visited : "");
 	values[1] = Int64GetDatum(HOSTS_AT_A_TIME);
+	values[2] = TimestampTzGetDatum(claim->now);
 	count = (int) dispatch_execute(DISPATCH_LIST_HOSTS, values, NULL);
 	for (i = 0; i < count; i++)
 	{

@@ -49,6 +49,11 @@ define_settings(void)
 		"More wait until some of them are answered, so that a slow host leaves "
 		"room for others.",
 		&dispatch_host_in_flight, 1000, 1, INT_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"dispatch.host_failures",
+		"After how many failures in a row nothing is sent to a host for a while.",
+		"Then one callback tries whether it answers again. 0 never stops.", &dispatch_host_failures,
+		20, 0, INT_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("dispatch.attempts_retention",
 							"How long failed attempts to send callbacks are kept.",
 							"Those that ended a callback are kept with its dispatch. -1 keeps all.",

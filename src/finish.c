@@ -18,9 +18,11 @@
 #include "confirm.h"
 #include "error.h"
 #include "horizon.h"
+#include "host.h"
 #include "outbox.h"
 #include "signal.h"
 #include "statement.h"
+#include "uuid.h"
 
 /* Attempts that are kept long enough go in the course of others: so many, so often. */
 #define TRIM_MAX 200
@@ -97,6 +99,52 @@ trim_attempts(TimestampTz now)
 	next = now + (removed < TRIM_MAX ? TRIM_PAUSE : TRIM_SHORT_PAUSE);
 }
 
+/*
+ * How long all attempts of a callback can take together, in seconds.
+ */
+static double
+lifetime(void)
+{
+	double pause = dispatch_retry_base / 1000.0;
+	double cap = dispatch_retry_cap / 1000.0;
+	double total = 0;
+
+	for (int i = 1; i < dispatch_max_attempts; i++)
+	{
+		if (pause >= cap)
+			return total + cap * (dispatch_max_attempts - i);
+		total += pause;
+		pause *= 2;
+	}
+	return total;
+}
+
+/*
+ * Ends callbacks that are set aside for hosts that have not answered for longer
+ * than all their attempts would have taken, some at a time.
+ */
+static void
+end_lost(TimestampTz now)
+{
+	static TimestampTz next = DT_NOBEGIN;
+	Datum values[4];
+	pg_uuid_t first;
+	TimestampTz since;
+	uint64 ended = 0;
+
+	if (now < next && next - now <= TRIM_PAUSE)
+		return;
+	since = now - (TimestampTz) Min(lifetime() * USECS_PER_SEC, (double) now - MIN_TIMESTAMP);
+	dispatch_uuid_first(&first, since);
+	values[0] = TimestampTzGetDatum(since);
+	values[1] = UUIDPGetDatum(&first);
+	values[2] = Int64GetDatum(TRIM_MAX);
+	values[3] = TimestampTzGetDatum(now);
+	if (dispatch_execute(DISPATCH_FIND_LOST, values, NULL) > 0)
+		ended = dispatch_execute(DISPATCH_END_LOST, values, NULL);
+	next = now + (ended < TRIM_MAX ? TRIM_PAUSE : TRIM_SHORT_PAUSE);
+}
+
 PG_FUNCTION_INFO_V1(dispatch_finish_callbacks);
 
 /*
@@ -114,8 +162,8 @@ dispatch_finish_callbacks(PG_FUNCTION_ARGS)
 	static const char *const names[] = { "callback_ids", "attempts",  "status_codes", "errors",
 										 "retry_after",  "durations", "excerpts" };
 	int length = check_callbacks(fcinfo);
-	char nulls[] = "           ";
-	Datum values[11];
+	char nulls[] = "            ";
+	Datum values[12];
 	TimestampTz now;
 	uint64 ignored;
 
@@ -131,6 +179,7 @@ dispatch_finish_callbacks(PG_FUNCTION_ARGS)
 	values[8] = Int32GetDatum(dispatch_max_attempts);
 	values[9] = Float8GetDatum(dispatch_retry_base / 1000.0);
 	values[10] = Float8GetDatum(dispatch_retry_cap / 1000.0);
+	values[11] = Int32GetDatum(dispatch_host_failures);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	dispatch_connect();
 	ignored = dispatch_execute(DISPATCH_FINISH, values, nulls);
@@ -142,8 +191,9 @@ dispatch_finish_callbacks(PG_FUNCTION_ARGS)
 
 		tuplestore_putvalues(result->setResult, result->setDesc, &id, &isnull);
 	}
-	dispatch_confirm_apply(dispatch_origin(), now);
 	trim_attempts(now);
+	end_lost(now);
+	dispatch_confirm_apply(dispatch_origin(), now);
 	SPI_finish();
 	return (Datum) 0;
 }

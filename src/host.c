@@ -3,7 +3,9 @@
  *	  How many more callbacks of a host may be leased.
  *
  * Of one host at most dispatch.host_in_flight callbacks are leased at a time, so
- * that a slow one cannot take all that the listeners can carry. Those beyond it
+ * that a slow one cannot take all that the listeners can carry. One that is paused has
+ * no room at all, nor has one that failed dispatch.host_failures times in a row, until its next
+ * try is due: then there is room for one. Those beyond it
  * must not lie in the way of others: a claim that meets them sets them aside
  * (their next_at is infinity, so that no look comes by again) and notes their
  * host in host_states. Claims take them from there as room is made.
@@ -31,6 +33,7 @@
 #define LONGEST_CLAIM USECS_PER_SEC
 
 int dispatch_host_in_flight = 1000;
+int dispatch_host_failures = 20;
 
 /* What a session knows of a host. */
 typedef struct Host
@@ -124,11 +127,12 @@ count_leased(Host **counted, Datum *names, int count, TimestampTz now)
 	for (uint64 row = 0; row < rows; row++)
 	{
 		bool isnull;
+		bool never_null;
 		Host *host = counted[DatumGetInt64(dispatch_result(row, 1, &isnull)) - 1];
 		int leased = (int) DatumGetInt64(dispatch_result(row, 2, &isnull));
 		Datum oldest = dispatch_result(row, 3, &isnull);
 
-		host->room = dispatch_host_in_flight - leased;
+		host->room = (int) DatumGetInt64(dispatch_result(row, 4, &never_null)) - leased;
 		host->leased_since = (isnull ? now : DatumGetTimestampTz(oldest)) - LONGEST_CLAIM;
 	}
 }

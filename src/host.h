@@ -10,8 +10,9 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
-/* dispatch.host_in_flight */
+/* dispatch.host_in_flight, dispatch.host_failures */
 extern int dispatch_host_in_flight;
+extern int dispatch_host_failures;
 
 /* Hosts are given by their names, of type text. */
 extern void dispatch_hosts_begin(void);

@@ -45,6 +45,57 @@ typedef struct StatementText
 		"               LIMIT 1) AS one" \
 		"        WHERE e.dispatch_id = $1" \
 		"          AND e.sequence = $2))"
+/* How long nothing is sent to a host that fails: as before a retry, but never for very long. */
+#define HOST_PAUSE(trials) \
+		"pg_catalog.make_interval(secs => (0.5 + pg_catalog.random() / 2)" \
+		"       * LEAST($10 * pg_catalog.power(2, LEAST(" trials ", 16)), $11, 300))"
+/*
+ * Ends the callbacks in "held" without an attempt; those that are waited for stay in the
+ * queue until that was applied.
+ */
+#define END_HELD(state, reason, now) \
+		" ended AS (" \
+		"DELETE FROM dispatch.queue AS q" \
+		" WHERE q.callback_id = ANY (ARRAY(" \
+		"       SELECT h.callback_id FROM held AS h WHERE h.accept IS NULL)))," \
+		" decided AS (" \
+		"UPDATE dispatch.queue AS q" \
+		"   SET attempt = q.attempt + 1, unused = q.unused + 1, leased_at = NULL, next_at = " now "," \
+		"       outcome = '" state "', reason = " reason \
+		" WHERE q.callback_id = ANY (ARRAY(" \
+		"       SELECT h.callback_id FROM held AS h WHERE h.accept IS NOT NULL)))" \
+		"INSERT INTO dispatch.attempts" \
+		"       (dispatch_id, sequence, callback_id, at, attempt, tries, state, error)" \
+		"SELECT h.dispatch_id, h.sequence, h.callback_id, " now ", h.attempt + 1, h.attempt - h.unused," \
+		"       CASE WHEN h.accept IS NULL THEN '" state "' END, " reason \
+		"  FROM held AS h"
+#define RETRY(named) \
+		"WITH dead AS MATERIALIZED (" \
+		"SELECT a.dispatch_id, a.sequence, a.attempt, a.callback_id, e.host" \
+		"  FROM dispatch.attempts AS a" \
+		" CROSS JOIN LATERAL (" \
+		"       SELECT l.callback_host AS host" \
+		"         FROM dispatch.event_log AS l" \
+		"        WHERE l.dispatch_id = a.dispatch_id" \
+		"          AND l.sequence = a.sequence" \
+		"          AND l.callback_accept IS NULL" \
+		"        LIMIT 1) AS e" \
+		" WHERE a.state = 'DEAD'" \
+		named \
+		"   AND ($2 IS NULL OR e.host = $2)" \
+		"   AND ($3 IS NULL OR a.at >= $3)" \
+		"   FOR UPDATE OF a)," \
+		" alive AS (" \
+		"UPDATE dispatch.attempts AS a" \
+		"   SET state = NULL" \
+		"  FROM dead AS d" \
+		" WHERE a.dispatch_id = d.dispatch_id" \
+		"   AND a.sequence = d.sequence" \
+		"   AND a.attempt = d.attempt)" \
+		"INSERT INTO dispatch.queue" \
+		"       (callback_id, dispatch_id, sequence, next_at, origin, attempt, unused, host)" \
+		"SELECT d.callback_id, d.dispatch_id, d.sequence, $4, $5, d.attempt, d.attempt, d.host" \
+		"  FROM dead AS d"
 #define NO_ANSWER_IN(tries) "'no conclusive answer in ' || (" tries ") || ' attempts'"
 #define EVENT_COLUMNS "e.sequence, e.type, e.data, e.event_meta, e.caller, e.at"
 
@@ -275,7 +326,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 	[DISPATCH_CHECK_QUEUE] = { SPI_OK_SELECT,
 		"SELECT EXISTS (SELECT FROM dispatch.queue AS q WHERE q.origin < $1)"
 		"    OR EXISTS (SELECT FROM dispatch.queue AS q WHERE q.origin > $1),"
-		"       EXISTS (SELECT FROM dispatch.host_states),"
+		"       EXISTS (SELECT FROM dispatch.host_states AS s WHERE s.aside),"
 		"       EXISTS (SELECT FROM dispatch.queue AS q"
 		"                WHERE q.origin = $1 AND q.next_at <= $2 AND q.outcome IS NOT NULL)",
 		{ INT4OID, TIMESTAMPTZOID } },
@@ -296,7 +347,8 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"   FOR UPDATE SKIP LOCKED",
 		{ INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID } },
 	[DISPATCH_COUNT_LEASED] = { SPI_OK_SELECT,
-		"SELECT h.ordinal, c.leased, c.oldest"
+		"SELECT h.ordinal, c.leased, c.oldest,"
+		"       CASE WHEN s.paused OR s.next_try > $3 THEN 0 WHEN s.next_try IS NOT NULL THEN 1 ELSE $4 END"
 		"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))"
 		"       WITH ORDINALITY AS h(host, since, ordinal)"
 		" CROSS JOIN LATERAL ("
@@ -307,7 +359,12 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"                  AND q.leased_at >= h.since"
 		"                  AND q.next_at > $3"
 		"                ORDER BY q.leased_at"
-		"                LIMIT $4) AS l) AS c",
+		"                LIMIT $4) AS l) AS c"
+		"  LEFT JOIN LATERAL ("
+		"       SELECT k.paused, k.next_try"
+		"         FROM dispatch.host_states AS k"
+		"        WHERE k.host = h.host"
+		"        LIMIT 1) AS s ON true",
 		{ TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, INT8OID } },
 	[DISPATCH_END_LEASES] = { SPI_OK_INSERT,
 		"WITH expired AS MATERIALIZED ("
@@ -338,18 +395,22 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"UPDATE dispatch.queue AS q"
 		"   SET next_at = 'infinity', leased_at = NULL"
 		" WHERE q.ctid = ANY ($1))"
-		"INSERT INTO dispatch.host_states (host)"
-		"SELECT DISTINCT h.host"
+		"INSERT INTO dispatch.host_states AS s (host, aside)"
+		"SELECT DISTINCT h.host, true"
 		"  FROM pg_catalog.unnest($2) AS h(host)"
-		"    ON CONFLICT ON CONSTRAINT host_states_pkey DO NOTHING",
+		" ORDER BY h.host"
+		"    ON CONFLICT ON CONSTRAINT host_states_pkey DO UPDATE SET aside = true WHERE NOT s.aside",
 		{ TIDARRAYOID, TEXTARRAYOID } },
 	[DISPATCH_LIST_HOSTS] = { SPI_OK_SELECT,
 		"SELECT h.host"
 		"  FROM dispatch.host_states AS h"
 		" WHERE h.host > $1"
+		"   AND h.aside"
+		"   AND NOT h.paused"
+		"   AND (h.next_try IS NULL OR h.next_try <= $3)"
 		" ORDER BY h.host"
 		" LIMIT $2",
-		{ TEXTOID, INT8OID } },
+		{ TEXTOID, INT8OID, TIMESTAMPTZOID } },
 	[DISPATCH_FIND_ASIDE] = { SPI_OK_SELECT,
 		"SELECT q.ctid, q.callback_id"
 		"  FROM dispatch.queue AS q"
@@ -360,13 +421,31 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" LIMIT $3"
 		"   FOR UPDATE SKIP LOCKED",
 		{ TEXTOID, UUIDOID, INT8OID } },
-	[DISPATCH_FORGET_HOST] = { SPI_OK_DELETE,
-		"DELETE FROM dispatch.host_states AS h"
+	[DISPATCH_END_ASIDE] = { SPI_OK_UPDATE,
+		"UPDATE dispatch.host_states AS h"
+		"   SET aside = false"
 		" WHERE h.host = $1"
 		"   AND NOT EXISTS ("
 		"       SELECT FROM dispatch.queue AS q"
 		"        WHERE q.host = $1"
 		"          AND q.next_at = 'infinity')",
+		{ TEXTOID } },
+	[DISPATCH_FORGET_HOST] = { SPI_OK_DELETE,
+		"DELETE FROM dispatch.host_states AS h"
+		" WHERE h.host = $1"
+		"   AND NOT h.aside"
+		"   AND NOT h.paused"
+		"   AND h.failing_since IS NULL",
+		{ TEXTOID } },
+	[DISPATCH_PAUSE_HOST] = { SPI_OK_INSERT,
+		"INSERT INTO dispatch.host_states AS s (host, paused)"
+		"VALUES ($1, true)"
+		"    ON CONFLICT ON CONSTRAINT host_states_pkey DO UPDATE SET paused = true",
+		{ TEXTOID } },
+	[DISPATCH_RESUME_HOST] = { SPI_OK_UPDATE,
+		"UPDATE dispatch.host_states AS s"
+		"   SET paused = false, failing_since = NULL, next_try = NULL, failures = 0, trials = 0"
+		" WHERE s.host = $1",
 		{ TEXTOID } },
 	[DISPATCH_TAKE] = { SPI_OK_SELECT,
 		"WITH taken AS ("
@@ -397,7 +476,9 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 	 * and the last try end it, the rest waits: as long as Retry-After says, else
 	 * exponentially, with full jitter. Where the answer is waited for, any status
 	 * code is one but 408, 429 and 5xx, unless it is named as acceptable: the row then
-	 * stays, with its outcome, until that was applied.
+	 * stays, with its outcome, until that was applied. A host that did not answer any
+	 * attempt of the batch fails; after some failures nothing is sent there for a while, and
+	 * late outcomes of what was sent before do not make that longer.
 	 */
 	[DISPATCH_FINISH] = { SPI_OK_SELECT,
 		"WITH answer AS MATERIALIZED ("
@@ -408,7 +489,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"       AS a(callback_id, attempt, status, error, retry_after, duration, excerpt)),"
 		" held AS MATERIALIZED ("
 		"SELECT q.callback_id, q.dispatch_id, q.sequence, q.attempt, q.attempt - q.unused AS tries,"
-		"       q.accept"
+		"       q.accept, q.host"
 		"  FROM dispatch.queue AS q"
 		" WHERE q.callback_id = ANY ($1)"
 		"   AND q.leased_at IS NOT NULL"
@@ -454,6 +535,37 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE q.callback_id = ANY ($1)"
 		"   AND q.callback_id = o.callback_id"
 		"   AND o.state IS NULL),"
+		" hosts AS MATERIALIZED ("
+		"SELECT o.host, pg_catalog.bool_or(COALESCE(o.status < 500 AND o.status NOT IN (408, 429), false)) AS answered,"
+		"       pg_catalog.count(*)::integer AS failures"
+		"  FROM outcome AS o"
+		" GROUP BY o.host),"
+		" recovered AS ("
+		"UPDATE dispatch.host_states AS s"
+		"   SET failing_since = NULL, next_try = NULL, failures = 0, trials = 0"
+		" WHERE s.host = ANY (ARRAY(SELECT h.host FROM hosts AS h WHERE h.answered))"
+		"   AND s.failing_since IS NOT NULL"
+		"   AND (s.aside OR s.paused)),"
+		" forgotten AS ("
+		"DELETE FROM dispatch.host_states AS s"
+		" WHERE s.host = ANY (ARRAY(SELECT h.host FROM hosts AS h WHERE h.answered))"
+		"   AND NOT s.aside"
+		"   AND NOT s.paused),"
+		" failing AS ("
+		"INSERT INTO dispatch.host_states AS s (host, failing_since, failures, trials, next_try)"
+		"SELECT h.host, $8, h.failures, CASE WHEN h.failures >= $12 THEN 1 ELSE 0 END,"
+		"       CASE WHEN h.failures >= $12 THEN $8 + " HOST_PAUSE("0") " END"
+		"  FROM hosts AS h"
+		" WHERE NOT h.answered"
+		"   AND $12 > 0"
+		" ORDER BY h.host"
+		"    ON CONFLICT ON CONSTRAINT host_states_pkey DO UPDATE"
+		"   SET failing_since = COALESCE(s.failing_since, $8),"
+		"       failures = s.failures + excluded.failures,"
+		"       trials = s.trials + CASE WHEN s.failures + excluded.failures >= $12 THEN 1 ELSE 0 END,"
+		"       next_try = CASE WHEN s.failures + excluded.failures >= $12"
+		"                       THEN $8 + " HOST_PAUSE("s.trials") " END"
+		" WHERE s.next_try IS NULL OR s.next_try <= $8),"
 		" kept AS ("
 		"INSERT INTO dispatch.attempts"
 		"       (dispatch_id, sequence, callback_id, at, attempt, tries, status, state, duration,"
@@ -469,7 +581,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"        WHERE o.callback_id = a.callback_id"
 		"          AND o.attempt = a.attempt)",
 		{ UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INTERVALARRAYOID,
-		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID } },
+		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID, INT4OID } },
 	/* A lease that ends now gives the callback back: the claim was not used. */
 	[DISPATCH_RENEW] = { SPI_OK_UPDATE,
 		"WITH held AS MATERIALIZED ("
@@ -575,6 +687,54 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"       c.attempt - c.unused, 'CANCELLED', 'the dispatch was closed'"
 		"  FROM cancelled AS c",
 		{ UUIDOID, TIMESTAMPTZOID } },
+
+	/* Dead callbacks that are sent again: all that fit, and of those that are named. */
+	[DISPATCH_RETRY] = { SPI_OK_INSERT, RETRY(""),
+		{ UUIDARRAYOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID } },
+	[DISPATCH_RETRY_NAMED] = { SPI_OK_INSERT, RETRY("   AND a.callback_id = ANY ($1)"),
+		{ UUIDARRAYOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID } },
+	[DISPATCH_CANCEL] = { SPI_OK_INSERT,
+		"WITH held AS MATERIALIZED ("
+		"SELECT q.*"
+		"  FROM dispatch.queue AS q"
+		" WHERE q.callback_id = ANY ($1)"
+		"   AND (q.leased_at IS NULL OR q.next_at <= $2)"
+		"   AND q.outcome IS NULL"
+		" ORDER BY q.callback_id"
+		"   FOR UPDATE),"
+		END_HELD("CANCELLED", "'the callback was cancelled'", "$2"),
+		{ UUIDARRAYOID, TIMESTAMPTZOID } },
+	/*
+	 * Callbacks of hosts that do not answer are set aside and use up no attempts. Those
+	 * that wait for longer than all their attempts would take are dead.
+	 */
+	[DISPATCH_FIND_LOST] = { SPI_OK_SELECT,
+		"SELECT s.host"
+		"  FROM dispatch.host_states AS s"
+		" WHERE s.aside"
+		"   AND NOT s.paused"
+		"   AND s.failing_since < $1"
+		" LIMIT 1",
+		{ TIMESTAMPTZOID } },
+	[DISPATCH_END_LOST] = { SPI_OK_INSERT,
+		"WITH held AS MATERIALIZED ("
+		"SELECT q.*"
+		"  FROM dispatch.host_states AS s"
+		" CROSS JOIN LATERAL ("
+		"       SELECT o.*"
+		"         FROM dispatch.queue AS o"
+		"        WHERE o.host = s.host"
+		"          AND o.next_at = 'infinity'"
+		"          AND o.callback_id < $2"
+		"        ORDER BY o.callback_id"
+		"        LIMIT $3"
+		"          FOR UPDATE SKIP LOCKED) AS q"
+		" WHERE s.aside"
+		"   AND NOT s.paused"
+		"   AND s.failing_since < $1"
+		" LIMIT $3),"
+		END_HELD("DEAD", "'the host has not answered for too long'", "$4"),
+		{ TIMESTAMPTZOID, UUIDOID, INT8OID, TIMESTAMPTZOID } },
 
 	/*
 	 * Dispatches that are removed, and what goes with them. What is not

@@ -47,6 +47,21 @@ dispatch_uuid_make(pg_uuid_t *id)
 }
 
 /*
+ * An id before all those that are made from a moment on, and after those that were made
+ * before it, give or take a millisecond.
+ */
+void
+dispatch_uuid_first(pg_uuid_t *id, TimestampTz at)
+{
+	int64 days = POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE;
+	uint64 milliseconds = Max(0, at / 1000 + days * SECS_PER_DAY * 1000);
+
+	memset(id, 0, sizeof(*id));
+	for (int i = 0; i < 6; i++)
+		id->data[i] = (unsigned char) (milliseconds >> (40 - 8 * i));
+}
+
+/*
  * Reads an id in its canonical form; false when the text is none.
  */
 bool

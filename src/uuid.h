@@ -7,9 +7,11 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
 extern void dispatch_uuid_make(pg_uuid_t *id);
+extern void dispatch_uuid_first(pg_uuid_t *id, TimestampTz at);
 extern bool dispatch_uuid_parse(const char *text, pg_uuid_t *id);
 
 #endif

@@ -131,7 +131,7 @@ BEGIN
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO regress_dispatch_one WITH GRANT OPTION', function);
     END LOOP;
 END $$;
-GRANT SELECT ON dispatch.types, dispatch.attributes, dispatch.dispatches, dispatch.jobs, dispatch.participants, dispatch.events, dispatch.callbacks TO regress_dispatch_one WITH GRANT OPTION;
+GRANT SELECT ON dispatch.types, dispatch.attributes, dispatch.dispatches, dispatch.jobs, dispatch.participants, dispatch.events, dispatch.callbacks, dispatch.hosts TO regress_dispatch_one WITH GRANT OPTION;
 SET ROLE regress_dispatch_one;
 SELECT dispatch.grant_access('regress_dispatch_two', 'read') IS NOT NULL;
 RESET ROLE;

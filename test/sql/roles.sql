@@ -51,12 +51,12 @@ INSERT INTO known
 SELECT 'function', unnest(string_to_array(names, ' ')), access FROM (VALUES
     ('read',   'get_type list_types get_attributes type_history validate is_valid validate_custom_data cache_stats get_dispatch dispatch_id history request'),
     ('write',  'create_dispatch add_job add_jobs add_participant add_participants remove_job remove_jobs remove_participant remove_participants update_status update_sub_status update_custom_data'),
-    ('admin',  'create_type create_attributes purge check_integrity'),
+    ('admin',  'create_type create_attributes purge check_integrity retry_callbacks cancel_callbacks pause_host resume_host'),
     ('listen', 'claim_callbacks finish_callbacks renew_callbacks'),
     ('owner',  'grant_access adopt is_sealed merge_patch uuidv7 check_dispatch dispatches_deleted type_changed callback_queued')) AS k(access, names)
 UNION ALL
 SELECT 'relation', unnest(string_to_array(names, ' ')), access FROM (VALUES
-    ('read',   'types attributes dispatches jobs participants events callbacks'),
+    ('read',   'types attributes dispatches jobs participants events callbacks hosts'),
     ('owner',  'type_events members event_log queue host_states attempts requests')) AS k(access, names);
 -- What there is and is not known; what is known and is not there.
 WITH there AS (
