@@ -33,6 +33,7 @@ program  shellcheck                                     shellcheck
 END
     if release_is 12; then
         say 'program  clang-format-14                   clang-format-14'
+        say 'python   psycopg                           python3-psycopg'
     fi
 }
 
@@ -48,6 +49,7 @@ is_there() {
         file) [ -e "$2" ] ;;
         module) pkg-config --exists "$2" 2>/dev/null ;;
         perl) perl "-M$2" -e 1 2>/dev/null ;;
+        python) /usr/bin/python3 -c "import $2" 2>/dev/null ;;
         server) server_part "$2" ;;
         *) fail "unknown kind of need: $1" ;;
     esac
