@@ -53,8 +53,10 @@
 static const SessionStatement claim_statements[] = {
 	{ "claim", CLAIM_SQL, CLAIM_PARAMETERS },
 };
-static const SessionPlan claim_plan = { "claim", SETUP_SQL "; LISTEN dispatch_callback",
-										claim_statements, 1 };
+/* A commit that hangs keeps a claim that arms no longer than this from what others queue. */
+static const SessionPlan claim_plan = {
+	"claim", SETUP_SQL "; SET lock_timeout = '1s'; LISTEN dispatch_callback", claim_statements, 1
+};
 
 enum
 {

@@ -6,7 +6,7 @@ use warnings FATAL => 'all';
 
 use IO::Socket::INET;
 use Test::More;
-use Time::HiRes qw(usleep);
+use Time::HiRes qw(time usleep);
 
 use PostgreSQL::Test::Cluster;
 use Dispatch;
@@ -207,6 +207,45 @@ wait_until_delivered('/away');
 is(states('/away'),   'DELIVERED|1|100', 'a listener that was there before the server delivers');
 is(requests('/away'), '100 100',         '... all, and once');
 is($listener->stop,   0,                 '... and ends cleanly');
+
+# A commit hangs while it waits for a standby that is not there; the listener, and others who write,
+# do not wait for it. A claim that is to end asleep would.
+$node->safe_psql('postgres', q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'});
+$node->reload;
+my $local   = '-c synchronous_commit=local';
+my $patient = Dispatch::Process->start(
+    'patient writer',
+    "$dispatch->{dir}/writer.log",
+    'psql', '--no-psqlrc', $node->connstr('postgres') . ' application_name=patient',
+    '--command', q{SELECT dispatch.create_dispatch('parcel', callback => }
+      . $dispatch->callback('/patient') . ')');
+wait_until(
+    sub {
+        $dispatch->sql(q{SELECT wait_event FROM pg_stat_activity
+            WHERE application_name = 'patient'});
+    },
+    sub { $_[0] eq 'SyncRep' },
+    $Dispatch::patience, 'a commit hangs');
+$listener = $dispatch->start_listener(dbname => $node->connstr('postgres') . " options='$local'");
+{
+    local $ENV{PGOPTIONS} = $local;
+    my $begun = time;
+
+    for my $n (1 .. 3)
+    {
+        create("/impatient/$n", 1);
+        wait_until_delivered("/impatient/$n");
+    }
+    cmp_ok(time - $begun, '<', 20, 'while a commit hangs, what others queue is delivered');
+}
+is($dispatch->sql(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE application_name = 'patient'}), 1, '... the one that hung is told to wait no longer');
+wait_until_delivered('/patient');
+is(requests('/patient'), '1 1', '... and its callback is delivered then');
+$patient->wait;
+is($listener->stop, 0, '... and the listener ends cleanly');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET synchronous_standby_names');
+$node->reload;
 
 # The server dies with requests on their way and others waiting, and its standby is promoted. The
 # connection string names the standby first.
