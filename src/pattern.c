@@ -154,6 +154,7 @@ compile_form(const char *pattern, size_t length, uint32_t options, pcre2_compile
 					  &code_error, &error->offset, context);
 
 	error->no_memory = code == NULL && code_error == PCRE2_ERROR_NOMEMORY;
+	error->offset = Min(error->offset, length); /* PCRE2 counts the NUL at times */
 	if (code == NULL && pcre2_get_error_message(code_error, (PCRE2_UCHAR *) error->message,
 												sizeof(error->message)) < 0)
 		snprintf(error->message, sizeof(error->message), "error %d", code_error);
@@ -180,8 +181,9 @@ compile_forms(DispatchPattern *result, const char *pattern, size_t length, Memor
 }
 
 /*
- * Compiles a pattern (UTF-8, length in bytes) into memory of a context, with
- * which it goes. NULL when it cannot be compiled: then *error says why. 53200.
+ * Compiles a pattern (UTF-8, length in bytes; a NUL follows, at which PCRE2
+ * looks) into memory of a context, with which it goes. NULL when it cannot be
+ * compiled: then *error says why. 53200.
  */
 DispatchPattern *
 dispatch_pattern_compile(const char *pattern, size_t length, MemoryContext context,
