@@ -34,6 +34,8 @@ END
     if release_is 12; then
         say 'program  clang-format-14                   clang-format-14'
         say 'python   psycopg                           python3-psycopg'
+        say 'program  clang-14                          clang-14'
+        say "file     /usr/lib/clang/14/lib/linux/libclang_rt.fuzzer-$(uname -m).a libclang-rt-14-dev"
     fi
 }
 
