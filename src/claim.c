@@ -33,6 +33,7 @@
 #include "payload.h"
 #include "signal.h"
 #include "statement.h"
+#include "uuid.h"
 
 #define CLAIM_MAX 10000
 #define LEASE_MAX_DAYS 366
@@ -45,6 +46,10 @@
 
 /* A claim that has something to return sets no more aside than this. */
 #define ASIDE_MAX 100
+
+/* Callbacks that wait for too long end in the course of claims: so many, so often. */
+#define LOST_MAX 1000
+#define LOST_PAUSE (5 * USECS_PER_SEC)
 
 /* Of so many hosts at a time it is found out whether they have room. */
 #define HOSTS_AT_A_TIME 64
@@ -518,6 +523,55 @@ apply_answers(const Claim *claim)
 }
 
 /*
+ * How long all attempts of a callback can take together, in seconds.
+ */
+static double
+lifetime(void)
+{
+	double pause = dispatch_retry_base / 1000.0;
+	double cap = dispatch_retry_cap / 1000.0;
+	double total = 0;
+
+	for (int i = 1; i < dispatch_max_attempts; i++)
+	{
+		if (pause >= cap)
+			return total + cap * (dispatch_max_attempts - i);
+		total += pause;
+		pause *= 2;
+	}
+	return total;
+}
+
+/*
+ * Ends callbacks that are set aside for hosts that have not answered for longer
+ * than all their attempts would have taken, some at a time. Returns whether there were any.
+ */
+static bool
+end_lost(TimestampTz now)
+{
+	static TimestampTz next = DT_NOBEGIN;
+	Datum values[4];
+	pg_uuid_t first;
+	TimestampTz since;
+	uint64 ended = 0;
+
+	if (now < next && next - now <= LOST_PAUSE)
+		return false;
+	since = now - (TimestampTz) Min(lifetime() * USECS_PER_SEC, (double) now - MIN_TIMESTAMP);
+	dispatch_uuid_first(&first, since);
+	values[0] = TimestampTzGetDatum(since);
+	values[1] = UUIDPGetDatum(&first);
+	values[2] = Int64GetDatum(LOST_MAX);
+	values[3] = TimestampTzGetDatum(now);
+	dispatch_connect();
+	if (dispatch_execute(DISPATCH_FIND_LOST, values, NULL) > 0)
+		ended = dispatch_execute(DISPATCH_END_LOST, values, NULL);
+	SPI_finish();
+	next = ended < LOST_MAX ? now + LOST_PAUSE : now;
+	return ended > 0;
+}
+
+/*
  * 55000 while there are callbacks of another database, of which this one is a
  * copy.
  */
@@ -595,7 +649,10 @@ claim(FunctionCallInfo fcinfo)
 	dispatch_hosts_begin();
 	aside = check_queue(&claim);
 	if (aside)
+	{
+		claim.ended = end_lost(claim.now);
 		(void) visit_hosts(&claim, (claim.wanted + 1) / 2);
+	}
 	dispatch_look_begin(&look, claim.now);
 	do
 	{

@@ -22,7 +22,6 @@
 #include "outbox.h"
 #include "signal.h"
 #include "statement.h"
-#include "uuid.h"
 
 /* Attempts that are kept long enough go in the course of others: so many, so often. */
 #define TRIM_MAX 200
@@ -99,52 +98,6 @@ trim_attempts(TimestampTz now)
 	next = now + (removed < TRIM_MAX ? TRIM_PAUSE : TRIM_SHORT_PAUSE);
 }
 
-/*
- * How long all attempts of a callback can take together, in seconds.
- */
-static double
-lifetime(void)
-{
-	double pause = dispatch_retry_base / 1000.0;
-	double cap = dispatch_retry_cap / 1000.0;
-	double total = 0;
-
-	for (int i = 1; i < dispatch_max_attempts; i++)
-	{
-		if (pause >= cap)
-			return total + cap * (dispatch_max_attempts - i);
-		total += pause;
-		pause *= 2;
-	}
-	return total;
-}
-
-/*
- * Ends callbacks that are set aside for hosts that have not answered for longer
- * than all their attempts would have taken, some at a time.
- */
-static void
-end_lost(TimestampTz now)
-{
-	static TimestampTz next = DT_NOBEGIN;
-	Datum values[4];
-	pg_uuid_t first;
-	TimestampTz since;
-	uint64 ended = 0;
-
-	if (now < next && next - now <= TRIM_PAUSE)
-		return;
-	since = now - (TimestampTz) Min(lifetime() * USECS_PER_SEC, (double) now - MIN_TIMESTAMP);
-	dispatch_uuid_first(&first, since);
-	values[0] = TimestampTzGetDatum(since);
-	values[1] = UUIDPGetDatum(&first);
-	values[2] = Int64GetDatum(TRIM_MAX);
-	values[3] = TimestampTzGetDatum(now);
-	if (dispatch_execute(DISPATCH_FIND_LOST, values, NULL) > 0)
-		ended = dispatch_execute(DISPATCH_END_LOST, values, NULL);
-	next = now + (ended < TRIM_MAX ? TRIM_PAUSE : TRIM_SHORT_PAUSE);
-}
-
 PG_FUNCTION_INFO_V1(dispatch_finish_callbacks);
 
 /*
@@ -192,7 +145,6 @@ dispatch_finish_callbacks(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, &id, &isnull);
 	}
 	trim_attempts(now);
-	end_lost(now);
 	dispatch_confirm_apply(dispatch_origin(), now);
 	SPI_finish();
 	return (Datum) 0;
