@@ -15,8 +15,8 @@ use Dispatch;
 
 # How many callbacks each receiver gets; how long a request may take; how many MB of memory the
 # listener may need at most, more where it was built to watch its memory.
-my $count   = 4;
-my $timeout = 3;
+my $count   = 2;
+my $timeout = 5;
 my $memory  = $ENV{DISPATCH_LISTENER_MEMORY} // 40;
 
 my $dispatch = Dispatch->new('receivers');
@@ -58,11 +58,11 @@ my $noise   = join '', map { chr(128 + int(rand(128))) } 1 .. 65536;
 
 # What each receiver does once it has read a request, and what the database is to know afterwards.
 my @receivers = (
-    [ 'hangs', sub { }, qr/^DEAD\|timed out after 3 s waiting for the answer$/ ],
+    [ 'hangs', sub { }, qr/^DEAD\|timed out after 5 s waiting for the answer$/ ],
     [
         'answers its header letter by letter',
         sub { dribble($_[0], $ok . 'X-Header: ' . 'x' x 1000) },
-        qr/^DEAD\|timed out after 3 s reading the answer$/
+        qr/^DEAD\|timed out after 5 s reading the answer$/
     ],
     [
         'answers its body letter by letter',
