@@ -523,26 +523,6 @@ apply_answers(const Claim *claim)
 }
 
 /*
- * How long all attempts of a callback can take together, in seconds.
- */
-static double
-lifetime(void)
-{
-	double pause = dispatch_retry_base / 1000.0;
-	double cap = dispatch_retry_cap / 1000.0;
-	double total = 0;
-
-	for (int i = 1; i < dispatch_max_attempts; i++)
-	{
-		if (pause >= cap)
-			return total + cap * (dispatch_max_attempts - i);
-		total += pause;
-		pause *= 2;
-	}
-	return total;
-}
-
-/*
  * Ends callbacks that are set aside for hosts that have not answered for longer
  * than all their attempts would have taken, some at a time. Returns whether there were any.
  */
@@ -557,7 +537,7 @@ end_lost(TimestampTz now)
 
 	if (now < next && next - now <= LOST_PAUSE)
 		return false;
-	since = now - (TimestampTz) Min(lifetime() * USECS_PER_SEC, (double) now - MIN_TIMESTAMP);
+	since = dispatch_lifetime_ago(now);
 	dispatch_uuid_first(&first, since);
 	values[0] = TimestampTzGetDatum(since);
 	values[1] = UUIDPGetDatum(&first);

@@ -79,6 +79,35 @@ check_callbacks(FunctionCallInfo fcinfo)
 }
 
 /*
+ * How long all attempts of a callback can take together, in seconds.
+ */
+static double
+lifetime(void)
+{
+	double pause = dispatch_retry_base / 1000.0;
+	double cap = dispatch_retry_cap / 1000.0;
+	double total = 0;
+
+	for (int i = 1; i < dispatch_max_attempts; i++)
+	{
+		if (pause >= cap)
+			return total + cap * (dispatch_max_attempts - i);
+		total += pause;
+		pause *= 2;
+	}
+	return total;
+}
+
+/*
+ * When a callback was made that would have used up all its attempts by now.
+ */
+TimestampTz
+dispatch_lifetime_ago(TimestampTz now)
+{
+	return now - (TimestampTz) Min(lifetime() * USECS_PER_SEC, (double) now - MIN_TIMESTAMP);
+}
+
+/*
  * Removes failed attempts that are older than dispatch.attempts_retention, some
  * at a time. What ended a callback stays with its dispatch.
  */
@@ -96,6 +125,24 @@ trim_attempts(TimestampTz now)
 	if (dispatch_execute(DISPATCH_FIND_OLD_ATTEMPT, values, NULL) > 0)
 		removed = dispatch_execute(DISPATCH_TRIM_ATTEMPTS, values, NULL);
 	next = now + (removed < TRIM_MAX ? TRIM_PAUSE : TRIM_SHORT_PAUSE);
+}
+
+/*
+ * Forgets hosts that failed and were not heard of for as long as a callback lasts,
+ * some at a time.
+ */
+static void
+forget_hosts(TimestampTz now)
+{
+	static TimestampTz next = DT_NOBEGIN;
+	Datum values[2];
+
+	if (now < next && next - now <= TRIM_PAUSE)
+		return;
+	values[0] = TimestampTzGetDatum(dispatch_lifetime_ago(now));
+	values[1] = Int64GetDatum(TRIM_MAX);
+	(void) dispatch_execute(DISPATCH_FORGET_HOSTS, values, NULL);
+	next = now + TRIM_PAUSE;
 }
 
 PG_FUNCTION_INFO_V1(dispatch_finish_callbacks);
@@ -145,6 +192,7 @@ dispatch_finish_callbacks(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, &id, &isnull);
 	}
 	trim_attempts(now);
+	forget_hosts(now);
 	dispatch_confirm_apply(dispatch_origin(), now);
 	SPI_finish();
 	return (Datum) 0;

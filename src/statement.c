@@ -437,6 +437,18 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"   AND NOT h.paused"
 		"   AND h.failing_since IS NULL",
 		{ TEXTOID } },
+	[DISPATCH_FORGET_HOSTS] = { SPI_OK_DELETE,
+		"DELETE FROM dispatch.host_states AS h"
+		" WHERE h.ctid = ANY (ARRAY("
+		"       SELECT o.ctid"
+		"         FROM dispatch.host_states AS o"
+		"        WHERE NOT o.aside"
+		"          AND NOT o.paused"
+		"          AND o.failing_since < $1"
+		"          AND (o.next_try IS NULL OR o.next_try < $1)"
+		"        LIMIT $2"
+		"          FOR UPDATE SKIP LOCKED))",
+		{ TIMESTAMPTZOID, INT8OID } },
 	[DISPATCH_PAUSE_HOST] = { SPI_OK_INSERT,
 		"INSERT INTO dispatch.host_states AS s (host, paused)"
 		"VALUES ($1, true)"

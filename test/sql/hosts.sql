@@ -125,6 +125,11 @@ SELECT pg_temp.deliver_one();
 SELECT c.state, c.last_error, count(*) FROM dispatch.callbacks AS c WHERE c.host = 'dead.example' AND c.state <> 'DELIVERED' GROUP BY c.state, c.last_error ORDER BY c.state, c.last_error;
 SELECT j.state, e.data FROM dispatch.events AS e LEFT JOIN dispatch.jobs AS j ON j.dispatch_id = e.dispatch_id WHERE e.type = 'dispatch.job.rejected';
 SELECT * FROM dispatch.check_integrity();
+-- A host that failed and was not heard of for as long is forgotten.
+INSERT INTO dispatch.host_states (host, failing_since, failures) VALUES ('forgotten.example', now() - interval '1 year', 3), ('failing.example', now(), 3);
+\c
+SELECT count(*) FROM dispatch.finish_callbacks('{}', '{}', '{}', '{}', '{}');
+SELECT host FROM dispatch.host_states WHERE host IN ('forgotten.example', 'failing.example');
 
 SET client_min_messages = warning;
 DROP TABLE hosts_now;
