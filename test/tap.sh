@@ -11,6 +11,7 @@ run_prove() {
     attend env -C "$work/source" "TESTDIR=$home" "TESTDATADIR=$home/tmp_check" \
         "TESTLOGDIR=$home/tmp_check/log" "PG_REGRESS=$kit/regress/pg_regress" \
         "DISPATCH_LISTENER=$listener" "DISPATCH_RECEIVER=$receiver" \
-        "DISPATCH_STRESS_SECONDS=${DISPATCH_STRESS_SECONDS:-10}" "$@" \
+        "DISPATCH_STRESS_SECONDS=${DISPATCH_STRESS_SECONDS:-10}" \
+        "DISPATCH_CASES=${DISPATCH_CASES:-}" "DISPATCH_SEED=${DISPATCH_SEED:-}" "$@" \
         prove -v -I "$kit/perl" -I test/t "test/t/$name.pl"
 }
