@@ -57,6 +57,7 @@ struct Claims
 	bool exhausted;           /* nothing is due, and nothing was held that could have hidden more */
 	bool look_again;          /* something has changed since it was sent */
 	size_t row_bytes;         /* the average size of a row, lately */
+	ClaimCounts counts;
 };
 
 static bool wants_more(Claims *claims, Microseconds now, int busy, bool idle_connections,
@@ -123,6 +124,13 @@ claims_tick(Claims *claims, Session *session, int statement, Microseconds now, i
 		return again;
 	send_claim(claims, session, statement, now, busy);
 	return NEVER;
+}
+
+/* What was claimed so far. */
+const ClaimCounts *
+claims_counts(const Claims *claims)
+{
+	return &claims->counts;
 }
 
 /* Something may be due that was not before: looks again soon, also when asleep. */
@@ -231,6 +239,9 @@ on_claimed(void *argument, PGresult *result, const char *sqlstate)
 		claims->arm = false;
 		return;
 	}
+	claims->counts.claims++;
+	claims->counts.rows += PQntuples(result);
+	claims->counts.last = clock_now();
 	take_rows(claims, result);
 	plan_next(claims, PQntuples(result));
 }

@@ -29,10 +29,19 @@ typedef struct Claims Claims;
 	" FROM dispatch.claim_callbacks($1::int4, $2::interval, $3::bool) AS c"
 #define CLAIM_PARAMETERS 3
 
+/* What was claimed so far. */
+typedef struct ClaimCounts
+{
+	int64_t claims; /* that succeeded */
+	int64_t rows;
+	Microseconds last; /* when one last succeeded */
+} ClaimCounts;
+
 extern Claims *claims_create(const Options *options, Queue *queue);
 extern void claims_free(Claims *claims);
 extern Microseconds claims_tick(Claims *claims, Session *session, int statement, Microseconds now,
 								int busy, bool idle_connections);
+extern const ClaimCounts *claims_counts(const Claims *claims);
 extern void claims_look_again(Claims *claims);
 extern void claims_stop(Claims *claims);
 extern bool claims_ended(const Claims *claims);

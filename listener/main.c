@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "claim.h"
+#include "http.h"
 #include "lease.h"
 #include "log.h"
 #include "loop.h"
@@ -25,6 +26,7 @@
 #include "queue.h"
 #include "session.h"
 #include "signing.h"
+#include "status.h"
 #include "transfer.h"
 
 /* How long a stopping listener tries to record outcomes, after the last request has had its time.
@@ -89,8 +91,8 @@ typedef struct Listener
 	Microseconds give_up; /* when a stopping listener leaves undone what is not done */
 	bool ended;
 	int exit_code;
-	int64_t answered;        /* requests that need no other attempt */
-	int64_t failed;          /* the others */
+	Status status;
+	HttpServer *http;
 	int64_t answered_before; /* answered when it last looked for more */
 	int64_t reported;        /* both, when the log last told */
 	Microseconds report_due;
@@ -165,6 +167,18 @@ listener_open(Listener *listener, int argc, char **argv)
 	listener->finish_session =
 		session_create(listener->loop, &finish_plan, options->dbname, patience(options));
 	loop_watch(listener->loop, listener->signals, EPOLLIN, on_signal, listener);
+	listener->status = (Status){ .started = time(NULL),
+								 .claims = listener->claims,
+								 .queue = listener->queue,
+								 .transfers = listener->transfers,
+								 .outcomes = listener->outcomes,
+								 .claim_session = listener->claim_session,
+								 .finish_session = listener->finish_session };
+	if (options->http == NULL)
+		return;
+	listener->http = http_create(listener->loop, options->http, status_page, &listener->status);
+	if (listener->http == NULL)
+		exit(EXIT_TROUBLE);
 }
 
 /*
@@ -183,6 +197,7 @@ patience(const Options *options)
 static void
 listener_close(Listener *listener)
 {
+	http_free(listener->http);
 	session_free(listener->claim_session);
 	session_free(listener->finish_session);
 	transfers_free(listener->transfers);
@@ -273,6 +288,7 @@ turn(Listener *listener, Microseconds now)
 									 now, busy, transfers_can_start(listener->transfers)));
 	next = earlier(next, session_due(listener->claim_session));
 	next = earlier(next, session_due(listener->finish_session));
+	next = earlier(next, http_tick(listener->http, now));
 	next = earlier(next, report_progress(listener, now));
 	check_sessions(listener, now);
 	check_end(listener, now);
@@ -325,6 +341,7 @@ expire(Listener *listener, Delivery *delivery)
 {
 	log_event(LEVEL_WARNING, "lease_lost", log_text("callback", delivery->id),
 			  log_text("host", delivery->host->name));
+	listener->status.leases_lost++;
 	queue_release(listener->queue, delivery);
 }
 
@@ -357,9 +374,9 @@ use_finish_session(Listener *listener, Microseconds now)
 static void
 look_again(Listener *listener)
 {
-	if (listener->options.once && listener->answered == listener->answered_before)
+	if (listener->options.once && listener->status.answered == listener->answered_before)
 		return;
-	listener->answered_before = listener->answered;
+	listener->answered_before = listener->status.answered;
 	claims_look_again(listener->claims);
 }
 
@@ -374,12 +391,12 @@ check_once(Listener *listener, int busy)
 	if (busy > 0 || listener->ended)
 		return;
 	if (claims_exhausted(listener->claims))
-		end(listener, listener->failed == 0 ? EXIT_CLEAN : EXIT_TROUBLE, "nothing is due");
+		end(listener, listener->status.failed == 0 ? EXIT_CLEAN : EXIT_TROUBLE, "nothing is due");
 	else if (claims_draining(listener->claims))
 	{
-		if (listener->answered == listener->answered_before && listener->failed > 0)
+		if (listener->status.answered == listener->answered_before && listener->status.failed > 0)
 			end(listener, EXIT_TROUBLE, "only failures are left");
-		listener->answered_before = listener->answered;
+		listener->answered_before = listener->status.answered;
 	}
 }
 
@@ -428,8 +445,8 @@ end(Listener *listener, int exit_code, const char *reason)
 	listener->ended = true;
 	listener->exit_code = exit_code;
 	log_event(exit_code == EXIT_CLEAN ? LEVEL_INFO : LEVEL_ERROR, "stopped",
-			  log_text("reason", reason), log_number("answered", listener->answered),
-			  log_number("failed", listener->failed),
+			  log_text("reason", reason), log_number("answered", listener->status.answered),
+			  log_number("failed", listener->status.failed),
 			  log_number("unfinished", queue_held(listener->queue)),
 			  log_number("unrecorded", outcomes_count(listener->outcomes)));
 }
@@ -439,6 +456,7 @@ static void
 begin_to_stop(Listener *listener, const char *reason)
 {
 	listener->stopping = true;
+	listener->status.stopping = true;
 	listener->give_up = clock_now() + listener->options.timeout + STOP_MARGIN;
 	claims_stop(listener->claims);
 	log_event(LEVEL_INFO, "stopping", log_text("reason", reason),
@@ -451,14 +469,14 @@ begin_to_stop(Listener *listener, const char *reason)
 static Microseconds
 report_progress(Listener *listener, Microseconds now)
 {
-	int64_t done = listener->answered + listener->failed;
+	int64_t done = listener->status.answered + listener->status.failed;
 
 	if (now < listener->report_due)
 		return listener->report_due;
 	listener->report_due = now + PROGRESS_TIME;
 	if (done != listener->reported)
-		log_event(LEVEL_INFO, "progress", log_number("answered", listener->answered),
-				  log_number("failed", listener->failed),
+		log_event(LEVEL_INFO, "progress", log_number("answered", listener->status.answered),
+				  log_number("failed", listener->status.failed),
 				  log_number("running", transfers_active(listener->transfers)),
 				  log_number("waiting", queue_waiting(listener->queue)),
 				  log_number("unrecorded", outcomes_count(listener->outcomes)));
@@ -489,13 +507,11 @@ on_request_done(void *argument, Delivery *delivery, const Outcome *outcome)
 {
 	Listener *listener = argument;
 
-	if (is_settled(delivery, outcome))
-		listener->answered++;
-	else
-	{
-		listener->failed++;
+	bool settled = is_settled(delivery, outcome);
+
+	status_count(&listener->status, outcome, settled);
+	if (!settled)
 		log_failure(delivery->host, outcome);
-	}
 	outcomes_add(listener->outcomes, outcome, clock_now());
 	queue_release(listener->queue, delivery);
 }

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http.h"
+
 static const char help[] =
 	"dispatch-listener posts the callbacks of the PostgreSQL extension \"dispatch\".\n"
 	"\n"
@@ -37,6 +39,9 @@ static const char help[] =
 	"                        otherwise; the address that is connected to counts, and an IPv4\n"
 	"                        address mapped into IPv6 counts as IPv4\n"
 	"  --signing-keys FILE   sign requests with the keys in FILE\n"
+	"  --http ADDRESS:PORT   serve /metrics and /healthz there; without encryption and for anybody "
+	"who\n"
+	"                        can connect, so on a loopback address: 127.0.0.1:9187, [::1]:9187\n"
 	"  --once                deliver what is due, then exit; what fails is not waited for\n"
 	"  --version             print the version and exit\n"
 	"  --help                print this text and exit\n"
@@ -68,6 +73,13 @@ static const char help[] =
 	"  at most) is left too. Two sessions are used. The user needs what\n"
 	"  dispatch.grant_access(USER, 'listen') grants.\n"
 	"\n"
+	"Monitoring (with --http):\n"
+	"  /healthz answers 200 while both sessions are connected and claims succeed, else 503 with "
+	"the\n"
+	"  reason. /metrics has the text format of Prometheus: requests by class (2xx, 3xx, 4xx, 5xx;\n"
+	"  refused, resolve, connect, tls, timeout, broken), how long they took, what runs and waits,\n"
+	"  claims, sessions. Neither names a host, a URL or a callback.\n"
+	"\n"
 	"Signals:\n"
 	"  SIGTERM, SIGINT       end cleanly: requests that run may finish, callbacks not yet started\n"
 	"                        are given back at once, outcomes are recorded\n"
@@ -96,6 +108,7 @@ enum
 	OPTION_POLL,
 	OPTION_ALLOW_NETWORK,
 	OPTION_SIGNING_KEYS,
+	OPTION_HTTP,
 	OPTION_ONCE,
 	OPTION_VERSION,
 	OPTION_HELP
@@ -111,6 +124,7 @@ static const struct option long_options[] = {
 	{ "poll", required_argument, NULL, OPTION_POLL },
 	{ "allow-network", required_argument, NULL, OPTION_ALLOW_NETWORK },
 	{ "signing-keys", required_argument, NULL, OPTION_SIGNING_KEYS },
+	{ "http", required_argument, NULL, OPTION_HTTP },
 	{ "once", no_argument, NULL, OPTION_ONCE },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "help", no_argument, NULL, OPTION_HELP },
@@ -194,6 +208,11 @@ take_option(Options *options, int option, const char *value)
 			break;
 		case OPTION_SIGNING_KEYS:
 			options->signing_keys = value;
+			break;
+		case OPTION_HTTP:
+			if (!http_is_address(value))
+				usage_error("--http takes ADDRESS:PORT, as 127.0.0.1:9187, not \"%s\"", value);
+			options->http = value;
 			break;
 		case OPTION_ONCE:
 			options->once = true;

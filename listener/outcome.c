@@ -44,6 +44,16 @@ static void on_refused(Outcomes *outcomes, const char *sqlstate);
 static void forget_sent(Outcomes *outcomes);
 static void log_ignored(const PGresult *result);
 
+/* The name of a kind, for metrics. */
+const char *
+outcome_kind_name(OutcomeKind kind)
+{
+	static const char *const names[] = { "2xx",     "3xx",     "4xx", "5xx",     "refused",
+										 "resolve", "connect", "tls", "timeout", "broken" };
+
+	return names[kind];
+}
+
 /* Makes an empty list, to be finished when this many are there; outcomes_free() frees it. */
 Outcomes *
 outcomes_create(int batch)

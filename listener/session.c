@@ -46,10 +46,11 @@ struct Session
 	Microseconds due; /* the next attempt, or the end of what is waited for */
 	Microseconds backoff;
 	Microseconds down_since;
-	int prepared;  /* statements prepared so far; -1: setup runs */
-	bool was_up;   /* was connected and set up, at least once */
-	bool served;   /* has run a statement, at least once */
-	bool unusable; /* it failed in a way that trying again will not help */
+	int prepared;     /* statements prepared so far; -1: setup runs */
+	bool was_up;      /* was connected and set up, at least once */
+	bool served;      /* has run a statement, at least once */
+	bool unusable;    /* it failed in a way that trying again will not help */
+	int64_t failures; /* so far */
 	bool notified;
 	bool connected;   /* has connected since somebody asked */
 	bool failed;      /* the statement that runs has failed */
@@ -230,6 +231,19 @@ bool
 session_has_failed(const Session *session)
 {
 	return session->backoff != FIRST_BACKOFF;
+}
+
+const char *
+session_name(const Session *session)
+{
+	return session->plan->name;
+}
+
+/* How often it failed: to connect, by losing the connection, or with a statement. */
+int64_t
+session_failures(const Session *session)
+{
+	return session->failures;
 }
 
 /* Begins to connect; everything else goes on in the event loop. */
@@ -478,6 +492,7 @@ drop(Session *session, const char *reason, const char *error, const char *hint)
 	log_event(LEVEL_WARNING, reason, log_text("session", session->plan->name),
 			  log_text("error", error), log_text_if("hint", hint),
 			  log_number("retry_ms", wait / MILLISECOND));
+	session->failures++;
 	unwatch(session);
 	PQfinish(session->connection);
 	PQclear(session->result);

@@ -87,6 +87,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *argument);
 static void reap(Transfers *transfers);
 static void transfer_ended(Transfer *transfer, CURLcode code);
 static void describe_outcome(const Transfer *transfer, CURLcode code, Outcome *outcome);
+static bool is_refused(const Transfer *transfer);
+static OutcomeKind kind_of(const Transfer *transfer, CURLcode code, int status);
 static void describe_error(const Transfer *transfer, CURLcode code, char *text, size_t room);
 static const char *step_of(const Transfer *transfer);
 static void setopt_failed(CURLcode code) __attribute__((noreturn));
@@ -480,10 +482,42 @@ describe_outcome(const Transfer *transfer, CURLcode code, Outcome *outcome)
 	if (status != 0)
 		curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	outcome->status = (int) status;
+	outcome->kind = kind_of(transfer, code, outcome->status);
 	outcome->retry_after =
 		retry_after > LONGEST_RETRY_AFTER ? LONGEST_RETRY_AFTER : (long) retry_after;
 	text_sanitize(outcome->excerpt, sizeof(outcome->excerpt), transfer->excerpt,
 				  transfer->excerpt_length);
+}
+
+/* What a request came to, for those who count. */
+static OutcomeKind
+kind_of(const Transfer *transfer, CURLcode code, int status)
+{
+	if (status >= 200 && status <= 599)
+		return KIND_2XX + (OutcomeKind) (status / 100 - 2);
+	if (is_refused(transfer))
+		return KIND_REFUSED;
+	switch (code)
+	{
+		case CURLE_OPERATION_TIMEDOUT:
+			return KIND_TIMEOUT;
+		case CURLE_COULDNT_RESOLVE_HOST:
+			return KIND_RESOLVE;
+		case CURLE_COULDNT_CONNECT:
+			return KIND_CONNECT;
+		case CURLE_SSL_CONNECT_ERROR:
+		case CURLE_PEER_FAILED_VERIFICATION:
+			return KIND_TLS;
+		default:
+			return KIND_BROKEN;
+	}
+}
+
+/* Says whether no address of the host was allowed. */
+static bool
+is_refused(const Transfer *transfer)
+{
+	return transfer->refused[0] != '\0' && !transfer->connecting;
 }
 
 /* Says in words why there is no answer, and how far the request had come. */
@@ -498,7 +532,7 @@ describe_error(const Transfer *transfer, CURLcode code, char *text, size_t room)
 	if (code == CURLE_OPERATION_TIMEDOUT)
 		snprintf(words, sizeof(words), "timed out after %g s %s",
 				 (double) transfer->all->plan.timeout / SECOND, step_of(transfer));
-	else if (transfer->refused[0] != '\0' && !transfer->connecting)
+	else if (is_refused(transfer))
 		snprintf(words, sizeof(words), "address %s is not allowed (see --allow-network)",
 				 transfer->refused);
 	else if (code == CURLE_UNSUPPORTED_PROTOCOL)
