@@ -1,4 +1,4 @@
--- In a database of another encoding: characters, patterns and seals are the same.
+-- In databases of other encodings: characters, patterns and seals are the same.
 SET client_min_messages = warning;
 SELECT current_database() AS home \gset
 DROP DATABASE IF EXISTS regress_dispatch_latin1;
@@ -35,3 +35,32 @@ DROP EXTENSION dispatch CASCADE;
 \c :home
 SET client_min_messages = warning;
 DROP DATABASE regress_dispatch_latin1;
+
+-- Where no encoding is known, text is bytes: a length counts them, equality compares them, and what
+-- a pattern searches must be UTF-8.
+DROP DATABASE IF EXISTS regress_dispatch_ascii;
+CREATE DATABASE regress_dispatch_ascii ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C';
+\c regress_dispatch_ascii
+SET client_min_messages = warning;
+SET client_encoding = 'UTF8';
+CREATE EXTENSION dispatch;
+SELECT dispatch.create_type('parcel') IS NOT NULL AS created;
+SELECT dispatch.create_attributes('parcel', '[
+    {"name": "street", "dataType": "string", "validation": {"range": {"min": 6, "max": 6}}},
+    {"name": "town", "dataType": "string", "validation": {"regex": "^\\p{L}+ß$"}},
+    {"name": "size", "dataType": "string", "validation": {"valueOneOf": ["groß", "größer"]}}]');
+SELECT c.document, coalesce((SELECT string_agg(v.message, ', ') FROM dispatch.validate('parcel', c.document) AS v), 'valid') AS verdict
+  FROM (VALUES ('{"street": "äöü"}'::jsonb), ('{"street": "äö"}'), ('{"town": "Größß"}'), ('{"town": "Gro1ß"}'), ('{"size": "größer"}'), ('{"size": "grösser"}'), ('{"ünknown": "é"}')) AS c(document);
+-- Bytes that are no UTF-8: kept, compared and sealed, and refused by a pattern.
+CREATE FUNCTION pg_temp.rules(document text) RETURNS text LANGUAGE sql AS $$ SELECT coalesce((SELECT string_agg(v.attribute || ' ' || v.rule, ', ') FROM dispatch.validate('parcel', document::jsonb) AS v), 'valid') $$;
+SELECT pg_temp.rules('{"street": "' || E'\xE4\xF6\xFC' || 'abc"}') AS length, pg_temp.rules('{"street": "' || E'\xE4' || '"}') AS length_of_one, pg_temp.rules('{"size": "gro' || E'\xDF' || '"}') AS other, pg_temp.rules('{"town": "Gro' || E'\xDF' || '"}') AS pattern,
+       length(dispatch.create_dispatch('parcel', 'BYTES-1', custom_data => ('{"street": "' || E'\xE4\xF6\xFC' || 'abc"}')::jsonb)::text) AS created;
+SELECT d.custom_data = ('{"street": "' || E'\xE4\xF6\xFC' || 'abc"}')::jsonb AS kept, dispatch.is_sealed(d.type_id, d.type_revision, d.custom_data, d.status, d.closed_at, d.seal) AS sealed FROM dispatch.dispatches AS d;
+\set VERBOSITY sqlstate
+SELECT dispatch.create_attributes('parcel', ('[{"name": "broken", "dataType": "string", "validation": {"regex": "' || E'\xDF' || '"}}]')::jsonb);
+\set VERBOSITY default
+
+DROP EXTENSION dispatch CASCADE;
+\c :home
+SET client_min_messages = warning;
+DROP DATABASE regress_dispatch_ascii;
