@@ -18,7 +18,8 @@ use constant WINDOW => 2;
 
 # What is needed: journals, the files of the writers; receipts, those of the receiver; lives, of House;
 # keys; callbacks, rows of the database (url, callback_id, state, claims, times delivered, when attempts
-# failed without an answer).
+# failed without an answer, how many leases passed, the state of the job that was added, how often that
+# was rejected).
 sub new
 {
     my ($class, %self) = @_;
@@ -133,7 +134,8 @@ sub epoch
     return timegm(0, $minute, $hour, $day, $month - 1, $year) + $seconds;
 }
 
-# The database has all that committed, delivered, each once, and nothing else.
+# The database has all that committed, delivered, each once, and nothing else. Jobs are confirmed, but
+# for those that were asked for and got a no: these are gone, and that was recorded once.
 sub judge_database
 {
     my ($self) = @_;
@@ -141,7 +143,7 @@ sub judge_database
 
     for my $row (@{ $self->{callbacks} })
     {
-        my ($url, $id, $state, $claims, $delivered, $failures) = split /\|/, $row, -1;
+        my ($url, $id, $state, $claims, $delivered, $failures, $passed, $job) = split /\|/, $row, 8;
         my ($key) = $url =~ m{^http://[^/]+/([^?]+)};
 
         $self->problem("$key: is in the database, and was rolled back")
@@ -150,8 +152,15 @@ sub judge_database
         $self->problem("$key: is $state")                if $state ne 'DELIVERED';
         $self->problem("$key: was delivered $delivered times, as the database sees it")
           if $delivered != 1;
+        $self->problem("$key: the job is $job") if $job ne ($url =~ /status=409/ ? '|1' : 'CONFIRMED|0');
         $self->count('callbacks claims', $claims);
-        $here{$key} = { id => $id, claims => $claims, failures => [ split / /, $failures ] };
+        $self->count('callbacks answered no') if $url =~ /status=409/;
+        $here{$key} = {
+            id       => $id,
+            claims   => $claims,
+            failures => [ split / /, $failures ],
+            passed   => $passed
+        };
     }
     for my $key (sort grep { $self->{fate}{$_} eq 'kept' } keys %{ $self->{fate} })
     {
@@ -186,18 +195,17 @@ sub judge_receipts
     return;
 }
 
-# Was that request answered with a success, as far as the receiver knows?
-sub accepted { return $_[0]->{status} =~ /^2/; }
+# Was that request answered so that no other is needed, as far as the receiver knows?
+sub accepted { return $_[0]->{status} =~ /^2|^409$/; }
 
 # All requests of one callback are the same, and each that follows one which was accepted has an
-# explanation. There are no more than claims, but for those at which the receiver died: HTTP lets a
-# client try again on a new connection.
+# explanation. The database knows of a claim for each, and of a lease that passed, or of an attempt that
+# failed, for each but one.
 sub judge_callback
 {
     my ($self, $key, $got) = @_;
-    my $here     = $self->{here}{$key} // { id => '', claims => 0, failures => [] };
+    my $here     = $self->{here}{$key} // { id => '', claims => 0, failures => [], passed => 0 };
     my @accepted = grep { accepted($_) } @$got;
-    my $allowed  = $here->{claims};
 
     for my $receipt (@$got)
     {
@@ -215,10 +223,11 @@ sub judge_callback
         $self->count("duplicates by $reason");
         $self->problem("$key: came again after $receipt->{time}, and nothing explains that")
           if $reason eq 'nothing';
-        $allowed++ if $reason eq 'receiver';
     }
     $self->problem("$key: came " . @accepted . " times, and was claimed $here->{claims} times")
-      if @accepted > $allowed;
+      if @accepted > $here->{claims};
+    $self->problem("$key: came " . @accepted . ' times, and the database knows no reason')
+      if @accepted - 1 > $here->{passed} + @{ $here->{failures} };
     return;
 }
 

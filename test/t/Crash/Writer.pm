@@ -39,6 +39,9 @@ my @orders = (
     ('') x 13, '?delay=10', '?delay=40', '?delay=80', '?delay=80', '?status=503&times=1',
     '?status=500&times=1&delay=20', '?close=1&times=1');
 
+# The same of a callback that asks whether a job can be added: 409 says no.
+my @answers = (@orders, ('?status=409', '?status=409&delay=40') x 3);
+
 # A writer. It needs its name; connstr; url, of the receiver; journal, the file that it writes; stop,
 # the file that tells it to stop; seed.
 sub new
@@ -188,25 +191,30 @@ sub create
     return;
 }
 
+# The job has the name of the callback. One of three asks first.
 sub add_job
 {
     my ($t, $ref, $fate, @arguments) = @_;
-    callback($t, $fate, "dispatch.add_job(dispatch.dispatch_id('$ref'), '$t->{name}-'",
-        @arguments);
+    my $number = @{ $t->{kept} } + @{ $t->{lost} };
+
+    callback($t, $fate, "dispatch.add_job(dispatch.dispatch_id('$ref'), '$t->{name}/$number'",
+        { ask => rand() < 0.33 }, @arguments);
     return;
 }
 
-# A call with a callback whose fate is known; the name of a job is completed by the number.
+# A call with a callback whose fate is known. It may ask, and the call have more arguments.
 sub callback
 {
-    my ($t, $fate, $call, @arguments) = @_;
+    my ($t, $fate, $call, $how, @arguments) = @_;
     my $number = @{ $t->{kept} } + @{ $t->{lost} };
-    my $url    = "$t->{writer}{url}/$t->{name}/$number" . pick(@orders);
+    my $url    = "$t->{writer}{url}/$t->{name}/$number";
+    my $json =
+      $how->{ask}
+      ? json({ url => $url . pick(@answers), wait => JSON::PP::true })
+      : json({ url => $url . pick(@orders) });
 
-    $call =~ s/-'$/-$number'/;
     push @{ $t->{$fate} }, $number;
-    push @{ $t->{sql} },
-      'SELECT ' . join(', ', $call, "callback => '{\"url\": \"$url\"}'", @arguments) . ');';
+    push @{ $t->{sql} }, 'SELECT ' . join(', ', $call, "callback => '$json'", @arguments) . ');';
     return;
 }
 
@@ -217,53 +225,69 @@ sub pick { return $_[ rand @_ ]; }
 sub attempt
 {
     my ($self, $t) = @_;
-    my ($lines, $ended) = $self->ask(@{ $t->{sql} });
+    my ($lines, $state) = $self->ask(@{ $t->{sql} });
     my ($tag) = reverse grep { /^(COMMIT|ROLLBACK)( PREPARED)?$/ } @$lines;
 
     return 'committed' if defined $tag && $tag =~ /COMMIT/;
-    return undef unless defined $ended;
-    return $ended eq 'false' ? 'committed' : 'undone' if $t->{end} eq 'autocommit';
+    return undef unless defined $state;
+    return 'committed' if $t->{end} eq 'autocommit' && $state eq '00000';
     return 'undone';
 }
 
 # Finds out what came of a transaction that was under way when the connection was lost. One that is
-# prepared still is ended as it was meant to.
+# prepared still is ended as it was meant to. To read what is there would be too early: what a process
+# committed that was killed then is not seen before the server has noticed and recovered. To take the
+# same reference waits for that.
 sub find_out
 {
     my ($self, $t) = @_;
     my $deadline = time + $Dispatch::patience;
-    my $outcome;
 
     while (time < $deadline)
     {
-        my @end =
-          $t->{kind} eq 'prepared'
-          ? "SELECT '$t->{end} ''$t->{name}''' FROM pg_prepared_xacts WHERE gid = '$t->{name}' \\gexec"
-          : ();
-        $outcome = $self->attempt($t) if $t->{kind} eq 'repeated';
+        my $outcome = $t->{kind} eq 'repeated' ? $self->attempt($t) : $self->look_up($t);
+
         return $outcome if defined $outcome;
-        my ($lines, $ended) = $self->ask(@end,
-            "SELECT '=found' FROM dispatch.dispatches WHERE dispatch_ref = '$t->{name}-a';");
-        return (grep { $_ eq '=found' } @$lines) ? 'committed' : 'undone'
-          if defined $ended && $t->{kind} ne 'repeated';
         usleep(50_000);
     }
     die "$self->{name} has not found out what came of $t->{name}";
 }
 
-# Has psql run statements. What it printed, and whether the last one failed, as "true" or "false", or
-# undef where the connection was lost.
+sub look_up
+{
+    my ($self, $t) = @_;
+    my @end =
+      $t->{kind} eq 'prepared'
+      ? "SELECT '$t->{end} ''$t->{name}''' FROM pg_prepared_xacts WHERE gid = '$t->{name}' \\gexec"
+      : ();
+    my ($lines) = $self->ask(
+        @end,
+        'BEGIN;',
+        "SELECT dispatch.create_dispatch('parcel', '$t->{name}-a');",
+        '\echo =taken :SQLSTATE',
+        'ROLLBACK;');
+    my ($taken) = map { /^=taken (\w+)/ } @$lines;
+
+    return undef       unless defined $taken;
+    return 'undone'    if $taken eq '00000';
+    return 'committed' if $taken eq '23505';
+    return undef;
+}
+
+# Has psql run statements. What it printed, and the SQLSTATE of the last one, or undef where the
+# connection was lost: a server that ends a connection (57P..) does not say what it has done before.
 sub ask
 {
     my ($self, @sql) = @_;
     my @lines;
 
     $self->connect unless $self->{psql};
-    print { $self->{in} } join("\n", @sql, '\echo =ended :ERROR'), "\n";
+    print { $self->{in} } join("\n", @sql, '\echo =ended :SQLSTATE'), "\n";
     while (defined(my $line = readline($self->{out})))
     {
         chomp $line;
-        return (\@lines, $1) if $line =~ /^=ended (\w+)/;
+        return (\@lines, $1) if $line =~ /^=ended (?!57P)(\w{5})$/;
+        last if $line =~ /^=ended/;
         push @lines, $line;
     }
     $self->disconnect;
@@ -279,7 +303,7 @@ sub connect
         $self->{out},         $self->{in},
         'psql',               '--no-psqlrc',
         '--no-align',         '--tuples-only',
-        '--set=VERBOSITY=sqlstate', '--dbname=' . $self->{connstr});
+        '--set=VERBOSITY=terse', '--dbname=' . $self->{connstr});
     $self->{in}->autoflush(1);
     return;
 }
