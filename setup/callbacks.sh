@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What carries the callbacks of a cluster: the listener, the receiver, and the key they share.
 
 # Makes the file with the key that signs callbacks to any host.
