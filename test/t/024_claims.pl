@@ -9,7 +9,7 @@ use Test::More;
 
 use Dispatch;
 
-my $dispatch = Dispatch->new('claims', "max_connections = 40\ndispatch.host_in_flight = 5");
+my $dispatch = Dispatch->new('claims', "max_connections = 40\ndispatch.host_in_flight = 5\ndispatch.host_failures = 0");
 my $node     = $dispatch->node;
 $dispatch->sql(
     q{SELECT dispatch.create_type('parcel');
