@@ -33,6 +33,7 @@
 
 #define MOST_KEYS 64
 #define LONGEST_KEY 512
+#define LONGEST_CERTIFICATE 65536
 #define LONGEST_BODY (16 * 1024 * 1024)
 #define LONGEST_ANSWER (64 * 1024 * 1024)
 
@@ -60,6 +61,7 @@ static const char help[] =
 	"  --keys FILE       signing keys as dispatch-listener takes them, lines \"HOST "
 	"whsec_BASE64\";\n"
 	"                    the hosts are not looked at\n"
+	"  --certificate F   speak TLS, with the certificate and the private key in the PEM file F\n"
 	"  --help            print this text and exit\n"
 	"\n"
 	"Answers: 200, unless the query of the URL says otherwise. The path does not matter.\n"
@@ -87,6 +89,7 @@ static const char help[] =
 	"               \"none\" (no such header), or \"unchecked\" (there is one, but no key was "
 	"given)\n"
 	"  status       what is answered; 0 for close and hang\n"
+	"  clientPort   port of the client, which tells connections apart\n"
 	"  contentType  header Content-Type, or null\n"
 	"  headers      all headers, names in lower case\n"
 	"  body         the body, as a string\n"
@@ -148,6 +151,7 @@ static struct
 	int port;
 	const char *port_file;
 	const char *log_path;
+	char *certificate; /* with its private key, in PEM; NULL: no TLS */
 	Key keys[MOST_KEYS];
 	int key_count;
 } options = { .address = "127.0.0.1", .port = -1 };
@@ -168,6 +172,7 @@ static void parse_options(int argc, char **argv);
 static void usage_error(const char *message, const char *value) __attribute__((noreturn));
 static void add_key(const char *text);
 static void add_keys_of_file(const char *path);
+static char *read_file(const char *path);
 static struct MHD_Daemon *start(void);
 static void announce_port(struct MHD_Daemon *daemon);
 static void wait_for_end(int signals);
@@ -190,6 +195,7 @@ static enum MHD_Result answer(const Request *request);
 static const char *check_signature(const Request *request);
 static bool signature_fits(const char *signatures, const char *message, size_t length);
 
+static unsigned int client_port(struct MHD_Connection *connection);
 static void write_log(const Request *request, const char *method, const char *signature);
 static enum MHD_Result append_header(void *line, enum MHD_ValueKind kind, const char *key,
 									 const char *value);
@@ -244,6 +250,7 @@ parse_options(int argc, char **argv)
 										   { "log", required_argument, NULL, 'l' },
 										   { "key", required_argument, NULL, 'k' },
 										   { "keys", required_argument, NULL, 'K' },
+										   { "certificate", required_argument, NULL, 'c' },
 										   { "help", no_argument, NULL, 'h' },
 										   { NULL, 0, NULL, 0 } };
 	int option;
@@ -268,6 +275,8 @@ parse_options(int argc, char **argv)
 			add_key(optarg);
 		else if (option == 'K')
 			add_keys_of_file(optarg);
+		else if (option == 'c')
+			options.certificate = read_file(optarg);
 		else if (option == 'h')
 			exit(fputs(help, stdout) == EOF || fflush(stdout) == EOF);
 		else
@@ -332,6 +341,19 @@ add_keys_of_file(const char *path)
 	fclose(file);
 }
 
+/* The content of a file, as a string that nobody frees. */
+static char *
+read_file(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *content = calloc(1, LONGEST_CERTIFICATE);
+
+	if (file == NULL || content == NULL || fread(content, 1, LONGEST_CERTIFICATE - 1, file) == 0)
+		trouble(path);
+	fclose(file);
+	return content;
+}
+
 /* Starts to listen. */
 static struct MHD_Daemon *
 start(void)
@@ -350,10 +372,14 @@ start(void)
 		address = (const struct sockaddr *) &ipv6;
 		flags |= MHD_USE_IPv6;
 	}
-	daemon = MHD_start_daemon(flags, (uint16_t) options.port, NULL, NULL, on_request, NULL,
-							  MHD_OPTION_SOCK_ADDR, address, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
-							  NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-							  MHD_OPTION_CONNECTION_LIMIT, 4000u, MHD_OPTION_END);
+	if (options.certificate != NULL)
+		flags |= MHD_USE_TLS;
+	daemon = MHD_start_daemon(
+		flags, (uint16_t) options.port, NULL, NULL, on_request, NULL, MHD_OPTION_SOCK_ADDR, address,
+		MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+		MHD_OPTION_CONNECTION_LIMIT, 4000u,
+		options.certificate != NULL ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END,
+		options.certificate, MHD_OPTION_HTTPS_MEM_CERT, options.certificate, MHD_OPTION_END);
 	if (daemon == NULL)
 		trouble("could not listen");
 	return daemon;
@@ -737,6 +763,8 @@ write_log(const Request *request, const char *method, const char *signature)
 	json_member(&line, "signature", signature);
 	snprintf(text, sizeof(text), ",\"status\":%u", silent ? 0 : request->order.status);
 	text_append_string(&line, text);
+	snprintf(text, sizeof(text), ",\"clientPort\":%u", client_port(connection));
+	text_append_string(&line, text);
 	json_member(&line, "contentType",
 				MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "content-type"));
 	text_append_string(&line, ",\"headers\":{");
@@ -746,6 +774,18 @@ write_log(const Request *request, const char *method, const char *signature)
 	text_append_string(&line, "}\n");
 	if (write(log_file, line.data, line.length) != (ssize_t) line.length)
 		trouble(options.log_path);
+}
+
+/* The port that the other side has, which tells connections apart. */
+static unsigned int
+client_port(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *address = info->client_addr;
+
+	return ntohs(address->sa_family == AF_INET6 ? ((const struct sockaddr_in6 *) address)->sin6_port
+												: ((const struct sockaddr_in *) address)->sin_port);
 }
 
 /* Appends one header as a member of an object. */

@@ -59,6 +59,19 @@ host_table_free(HostTable *table)
 	free(table);
 }
 
+/* Looks all keys up in these from now on; the former ones are not used any more. */
+void
+host_table_set_keys(HostTable *table, const SigningKeys *keys)
+{
+	table->keys = keys;
+	for (int i = 0; i < BUCKETS; i++)
+		for (Host *host = table->buckets[i]; host != NULL; host = host->next_in_bucket)
+		{
+			host->keys = signing_keys_find(keys, host->name);
+			host->warned_of_no_key = false;
+		}
+}
+
 /* The host of a URL, made if it is new. The table owns it. */
 Host *
 host_find(HostTable *table, const char *url)

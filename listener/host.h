@@ -39,6 +39,7 @@ typedef struct HostTable HostTable;
 
 extern HostTable *host_table_create(const SigningKeys *keys);
 extern void host_table_free(HostTable *table);
+extern void host_table_set_keys(HostTable *table, const SigningKeys *keys);
 extern Host *host_find(HostTable *table, const char *url);
 extern void host_tidy(HostTable *table);
 

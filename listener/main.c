@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -39,6 +40,9 @@
 /* Bounds of how long a statement may take. */
 #define LEAST_PATIENCE (2 * SECOND)
 #define MOST_PATIENCE (30 * SECOND)
+
+/* A difference between our time and the server's that is worth a word. */
+#define MOST_CLOCK_OFFSET (5 * SECOND)
 
 /* How often the log tells what was done. */
 #define PROGRESS_TIME (60 * SECOND)
@@ -106,6 +110,7 @@ static void listener_close(Listener *listener);
 static void run(Listener *listener);
 static Microseconds turn(Listener *listener, Microseconds now);
 static void tick_sessions(Listener *listener, Microseconds now);
+static void check_clock(const Listener *listener);
 static bool start_requests(Listener *listener, Microseconds now);
 static void expire(Listener *listener, Delivery *delivery);
 static Microseconds use_finish_session(Listener *listener, Microseconds now);
@@ -116,6 +121,7 @@ static void check_sessions(Listener *listener, Microseconds now);
 static void end(Listener *listener, int exit_code, const char *reason);
 static void begin_to_stop(Listener *listener, const char *reason);
 static Microseconds report_progress(Listener *listener, Microseconds now);
+static void reload_keys(Listener *listener);
 static void on_signal(void *argument, int fd, uint32_t events);
 static void on_request_done(void *argument, Delivery *delivery, const Outcome *outcome);
 static bool is_settled(const Delivery *delivery, const Outcome *outcome);
@@ -142,9 +148,15 @@ listener_open(Listener *listener, int argc, char **argv)
 	options_parse(options, argc, argv);
 	if (options->signing_keys != NULL)
 	{
-		listener->keys = signing_keys_load(options->signing_keys);
+		Text problem = { 0 };
+
+		listener->keys = signing_keys_load(options->signing_keys, &problem);
 		if (listener->keys == NULL)
+		{
+			fprintf(stderr, "dispatch-listener: %s\n", problem.data);
 			exit(EXIT_USAGE);
+		}
+		text_free(&problem);
 	}
 	/* Signals first: libcurl's threads, which resolve names, inherit what is blocked. */
 	listener->signals = open_signals();
@@ -155,6 +167,7 @@ listener_open(Listener *listener, int argc, char **argv)
 	plan.concurrency = options->concurrency;
 	plan.timeout = options->timeout;
 	plan.allowed = &options->allowed;
+	plan.ca_file = options->ca_file;
 	listener->loop = loop_create();
 	listener->hosts = host_table_create(listener->keys);
 	listener->queue = queue_create(listener->hosts, options->per_host, options->concurrency);
@@ -213,7 +226,7 @@ listener_close(Listener *listener)
 	options_free(&listener->options);
 }
 
-/* Turns the signals that end the program into something that the event loop can read. */
+/* Turns the signals that we know into something that the event loop can read. */
 static int
 open_signals(void)
 {
@@ -224,6 +237,7 @@ open_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
@@ -305,11 +319,26 @@ static void
 tick_sessions(Listener *listener, Microseconds now)
 {
 	if (session_take_connected(listener->claim_session))
+	{
 		session_hurry(listener->finish_session);
+		check_clock(listener);
+	}
 	if (session_take_connected(listener->finish_session))
 		session_hurry(listener->claim_session);
 	session_tick(listener->claim_session, now);
 	session_tick(listener->finish_session, now);
+}
+
+/* Says when this machine's time is wrong, or the server's: signatures carry ours. */
+static void
+check_clock(const Listener *listener)
+{
+	Microseconds offset = session_clock_offset(listener->claim_session);
+
+	if (offset > MOST_CLOCK_OFFSET || offset < -MOST_CLOCK_OFFSET)
+		log_event(LEVEL_WARNING, "clock_offset", log_number("ahead_ms", offset / MILLISECOND),
+				  log_text("reason", "this machine and the database have different times; "
+									 "webhook-timestamp is the time of this machine"));
 }
 
 /* Starts as many requests as connections are free; says whether it started any. */
@@ -484,7 +513,7 @@ report_progress(Listener *listener, Microseconds now)
 	return listener->report_due;
 }
 
-/* SIGTERM or SIGINT: the first one stops, the second one ends. */
+/* SIGTERM or SIGINT: the first one stops, the second one ends. SIGHUP: new keys. */
 static void
 on_signal(void *argument, int fd, uint32_t events)
 {
@@ -494,11 +523,38 @@ on_signal(void *argument, int fd, uint32_t events)
 	(void) events;
 	while (!listener->ended && read(fd, &info, sizeof(info)) == sizeof(info))
 	{
-		if (listener->stopping)
+		if (info.ssi_signo == SIGHUP)
+			reload_keys(listener);
+		else if (listener->stopping)
 			end(listener, EXIT_TROUBLE, "second signal");
 		else
 			begin_to_stop(listener, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
 	}
+}
+
+/* Reads the signing keys again; they stay as they are if that fails. */
+static void
+reload_keys(Listener *listener)
+{
+	Text problem = { 0 };
+	SigningKeys *keys;
+
+	if (listener->options.signing_keys == NULL)
+	{
+		log_event(LEVEL_INFO, "no_keys", log_text("reason", "there is no --signing-keys"));
+		return;
+	}
+	keys = signing_keys_load(listener->options.signing_keys, &problem);
+	if (keys == NULL)
+		log_event(LEVEL_ERROR, "keys_kept", log_text("error", problem.data));
+	else
+	{
+		host_table_set_keys(listener->hosts, keys);
+		signing_keys_free(listener->keys);
+		listener->keys = keys;
+		log_event(LEVEL_INFO, "keys_read", log_number("keys", signing_keys_count(keys)));
+	}
+	text_free(&problem);
 }
 
 /* A request has ended: its outcome waits to be recorded, its place is free. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <libpq-fe.h>
+#include <openssl/pem.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,9 @@ static const char help[] =
 	"                        otherwise; the address that is connected to counts, and an IPv4\n"
 	"                        address mapped into IPv6 counts as IPv4\n"
 	"  --signing-keys FILE   sign requests with the keys in FILE\n"
+	"  --ca-file FILE        believe the certificates of receivers that an authority in FILE (PEM) "
+	"has\n"
+	"                        signed, instead of the system's authorities\n"
 	"  --http ADDRESS:PORT   serve /metrics and /healthz there; without encryption and for anybody "
 	"who\n"
 	"                        can connect, so on a loopback address: 127.0.0.1:9187, [::1]:9187\n"
@@ -53,13 +57,20 @@ static const char help[] =
 	"  lines for one host sign with each of the keys, for rotation. A key has 24 bytes or more.\n"
 	"  Empty lines and what follows \"#\" are ignored. Requests carry the headers webhook-id,\n"
 	"  webhook-timestamp and, where there is a key, webhook-signature (see Standard Webhooks). A\n"
-	"  host without a key is logged once. The file is read at the start only.\n"
+	"  host without a key is logged once. SIGHUP reads the file again; if it cannot be used, the\n"
+	"  keys stay as they were. webhook-timestamp is the time of this machine, and receivers "
+	"refuse\n"
+	"  requests that are minutes old: when the database has another time, that is logged.\n"
 	"\n"
 	"Delivery:\n"
 	"  A callback is sent at least once; webhook-id is the same at every attempt. Which answer is "
 	"a\n"
 	"  success and when to try again is decided in the database. Redirects are not followed, no\n"
-	"  proxy is used, and of an answer no more than 64 kB is read.\n"
+	"  proxy is used, and of an answer no more than 64 kB is read. HTTP/2 is spoken where an "
+	"https\n"
+	"  host offers it, HTTP/1.1 elsewhere; TLS from 1.2 on, certificates and names are checked.\n"
+	"  Connections are kept for the next callback, at most --concurrency of them, for two "
+	"minutes.\n"
 	"\n"
 	"Connection:\n"
 	"  When the connection is lost, the listener connects again, trying more and more slowly (up "
@@ -83,7 +94,8 @@ static const char help[] =
 	"Signals:\n"
 	"  SIGTERM, SIGINT       end cleanly: requests that run may finish, callbacks not yet started\n"
 	"                        are given back at once, outcomes are recorded\n"
-	"  a second one          end now; what was claimed becomes due when its lease has passed\n"
+	"  SIGHUP                read the signing keys again\n"
+	"  one of them again     end now; what was claimed becomes due when its lease has passed\n"
 	"\n"
 	"Log:\n"
 	"  One line an event on stderr: time=... level=info|warning|error event=... key=value ...\n"
@@ -108,6 +120,7 @@ enum
 	OPTION_POLL,
 	OPTION_ALLOW_NETWORK,
 	OPTION_SIGNING_KEYS,
+	OPTION_CA_FILE,
 	OPTION_HTTP,
 	OPTION_ONCE,
 	OPTION_VERSION,
@@ -124,6 +137,7 @@ static const struct option long_options[] = {
 	{ "poll", required_argument, NULL, OPTION_POLL },
 	{ "allow-network", required_argument, NULL, OPTION_ALLOW_NETWORK },
 	{ "signing-keys", required_argument, NULL, OPTION_SIGNING_KEYS },
+	{ "ca-file", required_argument, NULL, OPTION_CA_FILE },
 	{ "http", required_argument, NULL, OPTION_HTTP },
 	{ "once", no_argument, NULL, OPTION_ONCE },
 	{ "version", no_argument, NULL, OPTION_VERSION },
@@ -137,6 +151,7 @@ static int parse_number(const char *name, const char *value, int lowest, int hig
 static Microseconds parse_seconds(const char *name, const char *value, Microseconds lowest,
 								  Microseconds highest);
 static void check_dbname(const char *dbname);
+static void check_ca_file(const char *path);
 static void usage_error(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /*
@@ -208,6 +223,10 @@ take_option(Options *options, int option, const char *value)
 			break;
 		case OPTION_SIGNING_KEYS:
 			options->signing_keys = value;
+			break;
+		case OPTION_CA_FILE:
+			check_ca_file(value);
+			options->ca_file = value;
 			break;
 		case OPTION_HTTP:
 			if (!http_is_address(value))
@@ -300,6 +319,22 @@ check_dbname(const char *dbname)
 		usage_error("--dbname: %.*s", (int) length, message != NULL ? message : "");
 	}
 	PQconninfoFree(parsed);
+}
+
+/* Finds out at once whether there are certificates in the file. */
+static void
+check_ca_file(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	X509 *certificate;
+
+	if (file == NULL)
+		usage_error("could not open --ca-file \"%s\": %s", path, strerror(errno));
+	certificate = PEM_read_X509(file, NULL, NULL, NULL);
+	fclose(file);
+	if (certificate == NULL)
+		usage_error("there is no certificate in --ca-file \"%s\"", path);
+	X509_free(certificate);
 }
 
 /* Says what is wrong with the command line, and exits. */

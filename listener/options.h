@@ -21,6 +21,7 @@ typedef struct Options
 	Microseconds poll;
 	NetworkList allowed;
 	const char *signing_keys;
+	const char *ca_file;
 	const char *http; /* ADDRESS:PORT, or NULL */
 	bool once;
 } Options;

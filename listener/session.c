@@ -25,6 +25,9 @@
 /* The server itself ends a statement that takes too long; how long it may need to say so. */
 #define LAST_WORDS_TIME (1 * SECOND)
 
+/* What the setup asks for at its end. */
+#define CLOCK_SQL "SELECT extract(epoch FROM pg_catalog.clock_timestamp())"
+
 typedef enum SessionState
 {
 	STATE_DOWN,       /* no connection; the next attempt is due at session->due */
@@ -46,6 +49,8 @@ struct Session
 	Microseconds due; /* the next attempt, or the end of what is waited for */
 	Microseconds backoff;
 	Microseconds down_since;
+	Microseconds setup_sent;
+	Microseconds clock_offset;
 	int prepared;     /* statements prepared so far; -1: setup runs */
 	bool was_up;      /* was connected and set up, at least once */
 	bool served;      /* has run a statement, at least once */
@@ -70,6 +75,7 @@ static void read_results(Session *session);
 static void keep_result(Session *session, PGresult *result);
 static void statement_ended(Session *session);
 static const char *message_of(const Session *session, const PGresult *result);
+static void compare_clocks(Session *session, const PGresult *result);
 static void setup_next(Session *session);
 static void flush(Session *session);
 static void watch(Session *session, uint32_t events);
@@ -233,6 +239,13 @@ session_has_failed(const Session *session)
 	return session->backoff != FIRST_BACKOFF;
 }
 
+/* By how much the time of this machine was ahead of the server's when the session connected. */
+Microseconds
+session_clock_offset(const Session *session)
+{
+	return session->clock_offset;
+}
+
 const char *
 session_name(const Session *session)
 {
@@ -286,9 +299,10 @@ begin_setup(Session *session)
 {
 	Text sql = { 0 };
 
-	text_printf(&sql, "SET statement_timeout = '%lldms'; %s",
+	text_printf(&sql, "SET statement_timeout = '%lldms'; %s; " CLOCK_SQL,
 				(long long) (session->patience / MILLISECOND), session->plan->setup);
 	session->state = STATE_SETUP;
+	session->setup_sent = clock_now();
 	session->prepared = -1;
 	session->failed = false;
 	session->send_failed = PQsendQuery(session->connection, sql.data) == 0;
@@ -401,7 +415,11 @@ statement_ended(Session *session)
 		drop(session, session->state == STATE_SETUP ? "connection_failed" : "statement_failed",
 			 message_of(session, result), hint_of(result));
 	else if (session->state == STATE_SETUP)
+	{
+		if (session->prepared < 0)
+			compare_clocks(session, result);
 		setup_next(session);
+	}
 	else
 	{
 		session->state = STATE_IDLE;
@@ -412,6 +430,19 @@ statement_ended(Session *session)
 		take_notifications(session);
 	}
 	PQclear(result);
+}
+
+/* Takes from the setup's result by how much the server's clock differs from ours. */
+static void
+compare_clocks(Session *session, const PGresult *result)
+{
+	double theirs = strtod(PQgetvalue(result, 0, 0), NULL);
+	Microseconds half = (clock_now() - session->setup_sent) / 2;
+	struct timespec ours;
+
+	clock_gettime(CLOCK_REALTIME, &ours);
+	session->clock_offset = (Microseconds) ours.tv_sec * SECOND + ours.tv_nsec / 1000 - half -
+							(Microseconds) (theirs * (double) SECOND);
 }
 
 /* Prepares the next statement; after the last one the session can be used. */

@@ -54,6 +54,7 @@ extern bool session_unusable(const Session *session);
 extern Microseconds session_down_since(const Session *session);
 extern bool session_was_up(const Session *session);
 extern bool session_has_failed(const Session *session);
+extern Microseconds session_clock_offset(const Session *session);
 extern const char *session_name(const Session *session);
 extern int64_t session_failures(const Session *session);
 

@@ -42,7 +42,7 @@ struct SigningKeys
 	HostKeys *hosts;
 };
 
-static bool read_keys(SigningKeys *keys, const char *path, FILE *file);
+static bool read_keys(SigningKeys *keys, FILE *file, Text *trouble);
 static const char *parse_line(SigningKeys *keys, char *line);
 static const char *decode_key(const char *text, Key *key);
 static HostKeys *find_host(const SigningKeys *keys, const char *host);
@@ -50,24 +50,24 @@ static HostKeys *host_keys(SigningKeys *keys, const char *host);
 static void warn_if_readable_by_others(const char *path, FILE *file);
 
 /*
- * Reads a file of keys. On trouble, says on stderr what is wrong and in which line, never what the
- * line holds, and returns NULL. Else the caller frees the result with signing_keys_free().
+ * Reads a file of keys. On trouble, appends to the text what is wrong and in which line, never what
+ * the line holds, and returns NULL. Else the caller frees the result with signing_keys_free().
  */
 SigningKeys *
-signing_keys_load(const char *path)
+signing_keys_load(const char *path, Text *problem)
 {
 	SigningKeys *keys;
 	FILE *file = fopen(path, "re");
 
 	if (file == NULL)
 	{
-		fprintf(stderr, "dispatch-listener: could not open signing keys \"%s\": %s\n", path,
-				strerror(errno));
+		text_printf(problem, "could not open signing keys \"%s\": %s", path, strerror(errno));
 		return NULL;
 	}
 	warn_if_readable_by_others(path, file);
 	keys = memory_get_zeroed(sizeof(*keys));
-	if (!read_keys(keys, path, file))
+	text_printf(problem, "signing keys \"%s\"", path);
+	if (!read_keys(keys, file, problem))
 	{
 		signing_keys_free(keys);
 		keys = NULL;
@@ -93,6 +93,17 @@ signing_keys_free(SigningKeys *keys)
 		free(host);
 	}
 	free(keys);
+}
+
+/* How many keys there are. */
+int
+signing_keys_count(const SigningKeys *keys)
+{
+	int count = 0;
+
+	for (const HostKeys *host = keys->hosts; host != NULL; host = host->next)
+		count += (int) host->count;
+	return count;
 }
 
 /* The keys of a host, else those of "*", else NULL. They live as long as the SigningKeys. */
@@ -127,9 +138,9 @@ signing_append(Text *signature, const HostKeys *keys, const char *message, size_
 	}
 }
 
-/* Reads all lines. False: something is wrong, and stderr says what. */
+/* Reads all lines. False: something is wrong, and the text says what. */
 static bool
-read_keys(SigningKeys *keys, const char *path, FILE *file)
+read_keys(SigningKeys *keys, FILE *file, Text *trouble)
 {
 	const char *problem = NULL;
 	char *line = NULL;
@@ -144,12 +155,11 @@ read_keys(SigningKeys *keys, const char *path, FILE *file)
 			strlen(line) != (size_t) length ? "a NUL byte in the line" : parse_line(keys, line);
 	}
 	if (problem != NULL)
-		fprintf(stderr, "dispatch-listener: signing keys \"%s\", line %d: %s\n", path, number,
-				problem);
+		text_printf(trouble, ", line %d: %s", number, problem);
 	else if (ferror(file))
 	{
-		problem = "read error";
-		fprintf(stderr, "dispatch-listener: could not read signing keys \"%s\"\n", path);
+		problem = ": read error";
+		text_append_string(trouble, problem);
 	}
 	if (line != NULL)
 		OPENSSL_cleanse(line, capacity);

@@ -168,6 +168,10 @@ add_sessions(const Status *status, Text *page)
 	for (int i = 0; i < 2; i++)
 		text_printf(page, PREFIX "connected{session=\"%s\"} %d\n", session_name(sessions[i]),
 					session_down_since(sessions[i]) == NEVER);
+	add_head(page, "clock_offset_seconds", "gauge",
+			 "By how much the time here was ahead of the database's at the last connection.");
+	text_printf(page, PREFIX "clock_offset_seconds %.3f\n",
+				(double) session_clock_offset(status->claim_session) / SECOND);
 	add_head(page, "session_failures_total", "counter",
 			 "Failures to connect, lost connections and failed statements.");
 	for (int i = 0; i < 2; i++)

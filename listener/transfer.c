@@ -24,6 +24,9 @@
 #define LONGEST_BODY (64 * 1024)
 #define LONGEST_HEADERS (64 * 1024)
 
+/* For how many seconds the authorities' certificates are kept before they are read again. */
+#define TRUST_TIME 300L
+
 /* How later versions of libcurl say that a line of the header is too long: CURLE_TOO_LARGE. Earlier
  * ones say that they have no memory for it. */
 #define TOO_LARGE ((CURLcode) 100)
@@ -55,8 +58,9 @@ typedef struct Transfer
 /* What is known of a socket. */
 typedef struct SocketState
 {
-	Transfer *opener; /* opened by on_open() for this one; NULL: by libcurl for itself */
-	bool wanted;      /* libcurl waits for something on it */
+	Transfer *opener;      /* opened by on_open() for this one; NULL: by libcurl for itself */
+	bool wanted;           /* libcurl waits for something on it */
+	Microseconds answered; /* when a request last had its answer on it */
 } SocketState;
 
 struct Transfers
@@ -75,6 +79,7 @@ struct Transfers
 
 static void transfer_init(Transfers *transfers, Transfer *transfer);
 static void set_permanent_options(const Transfers *transfers, Transfer *transfer);
+static void set_trust(CURL *easy, const char *ca_file);
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *argument, void *unused);
 static int on_timer(CURLM *multi, long timeout, void *argument);
 static void on_ready(void *argument, int fd, uint32_t events);
@@ -86,6 +91,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *argument);
 static size_t on_body(char *data, size_t size, size_t count, void *argument);
 static void reap(Transfers *transfers);
 static void transfer_ended(Transfer *transfer, CURLcode code);
+static void judge_connection(const Transfer *transfer, CURLcode code);
 static void describe_outcome(const Transfer *transfer, CURLcode code, Outcome *outcome);
 static bool is_refused(const Transfer *transfer);
 static OutcomeKind kind_of(const Transfer *transfer, CURLcode code, int status);
@@ -239,11 +245,12 @@ set_permanent_options(const Transfers *transfers, Transfer *transfer)
 	setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	setopt(easy, CURLOPT_POST, 1L);
-	setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
+	setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
 	setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	setopt(easy, CURLOPT_PROXY, "");
 	setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
+	set_trust(easy, transfers->plan.ca_file);
 	setopt(easy, CURLOPT_USERAGENT, "dispatch-listener/" LISTENER_VERSION);
 	setopt(easy, CURLOPT_TIMEOUT_MS, (long) (transfers->plan.timeout / MILLISECOND));
 	setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) (transfers->plan.timeout / MILLISECOND));
@@ -256,6 +263,20 @@ set_permanent_options(const Transfers *transfers, Transfer *transfer)
 	setopt(easy, CURLOPT_HEADERDATA, transfer);
 	setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	setopt(easy, CURLOPT_WRITEDATA, transfer);
+}
+
+/* Sets whose certificates are believed: those of the system's authorities, or of one's own alone. */
+static void
+set_trust(CURL *easy, const char *ca_file)
+{
+	setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+	setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, TRUST_TIME);
+	if (ca_file == NULL)
+		return;
+	setopt(easy, CURLOPT_CAINFO, ca_file);
+	setopt(easy, CURLOPT_CAPATH, (char *) NULL);
 }
 
 /*
@@ -450,6 +471,7 @@ transfer_ended(Transfer *transfer, CURLcode code)
 	Outcome outcome;
 
 	describe_outcome(transfer, code, &outcome);
+	judge_connection(transfer, code);
 	curl_multi_remove_handle(transfers->multi, transfer->easy);
 	curl_slist_free_all(transfer->headers);
 	transfer->headers = NULL;
@@ -458,6 +480,27 @@ transfer_ended(Transfer *transfer, CURLcode code)
 	transfers->free = transfer;
 	transfers->active--;
 	transfers->plan.done(transfers->plan.argument, delivery, &outcome);
+}
+
+/*
+ * Of HTTP/2, libcurl keeps a connection on which a request had no answer in time, since there may be
+ * others on it. When none of them was answered meanwhile, nobody may be there any more: no other
+ * request shall wait for it.
+ */
+static void
+judge_connection(const Transfer *transfer, CURLcode code)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	SocketState *state;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET, &fd);
+	if (fd == CURL_SOCKET_BAD)
+		return;
+	state = socket_state(transfer->all, fd);
+	if (transfer->answered)
+		state->answered = clock_now();
+	else if (code == CURLE_OPERATION_TIMEDOUT && state->answered < transfer->started)
+		shutdown(fd, SHUT_RDWR);
 }
 
 /* Says what became of a request. */

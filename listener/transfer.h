@@ -21,6 +21,7 @@ typedef struct TransferPlan
 	int concurrency;
 	Microseconds timeout;
 	const NetworkList *allowed;
+	const char *ca_file; /* NULL: what the system trusts */
 	TransferDone done;
 	void *argument;
 } TransferPlan;

@@ -30,6 +30,8 @@ program  prove                                          perl
 perl     IPC::Run                                       libipc-run-perl
 program  nm                                             binutils
 program  shellcheck                                     shellcheck
+program  nghttpd                                        nghttp2-server
+program  openssl                                        openssl
 END
     if release_is 12; then
         say 'program  clang-format-14                   clang-format-14'

@@ -4,7 +4,6 @@
 use strict;
 use warnings FATAL => 'all';
 
-use File::Basename qw(dirname);
 use IO::Select;
 use IO::Socket::INET;
 use Test::More;
@@ -25,24 +24,14 @@ my $nobody = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die
 my $closed = $nobody->sockport;
 $nobody->close;
 
-my $resolver = "$dispatch->{dir}/resolver.so";
-my $source   = dirname(__FILE__) . '/resolver.c';
-is(system('gcc', qw(-D_GNU_SOURCE -shared -fPIC -Wall -Wextra -Werror -o), $resolver, $source),
-    0, 'the resolver is built');
-
 # Starts a listener that may call 127.0.0.1 and knows these hosts.
 sub start_listener
 {
-    my ($hosts, %options) = @_;
-    my $file = "$dispatch->{dir}/hosts";
-
-    open(my $to, '>', $file) or die "$file: $!";
-    print $to $hosts;
-    close($to) or die "$file: $!";
-    local $ENV{LD_PRELOAD}     = $resolver;
-    local $ENV{RESOLVER_HOSTS} = $file;
-    local $ENV{ASAN_OPTIONS}   = join ':', 'verify_asan_link_order=0', $ENV{ASAN_OPTIONS} // ();
-    return $dispatch->start_listener(network => '127.0.0.1', poll => '0.05', %options);
+    my ($hosts) = @_;
+    return $dispatch->start_fooled_listener(
+        hosts   => $hosts,
+        network => '127.0.0.1',
+        poll    => '0.05');
 }
 
 # Creates a dispatch with a callback to a host, and waits until that has its end; the end.

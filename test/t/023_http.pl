@@ -138,7 +138,7 @@ for my $line (split /\n/, $body)
 {
     if    ($line =~ /^# HELP (dispatch_listener_[a-z_]+) \S.*\.$/)                  { }
     elsif ($line =~ /^# TYPE ([a-z_]+) (counter|gauge|histogram)$/)                 { $types{$1} = $2; }
-    elsif ($line =~ /^([a-z_]+?)(_bucket|_sum|_count)?(\{[a-z]+="[^"]+"\})? [\d.]+$/)
+    elsif ($line =~ /^([a-z_]+?)(_bucket|_sum|_count)?(\{[a-z]+="[^"]+"\})? -?[\d.]+$/)
     {
         push @strange, $line unless exists $types{$1} || exists $types{ $1 . ($2 // '') };
     }

@@ -13,6 +13,7 @@ use warnings FATAL => 'all';
 use Carp;
 use Encode qw(encode);
 use Exporter 'import';
+use File::Basename qw(dirname);
 use JSON::PP     ();
 use MIME::Base64 qw(encode_base64);
 use POSIX        ();
@@ -185,6 +186,30 @@ sub start_listener
         sub { 2 == (() = $_[0] =~ /event=connected /g) },
         $patience, 'the listener has connected') if $wait;
     return $listener;
+}
+
+# The same where names and the time are what resolver.c makes of them: hosts => lines for it,
+# clock => seconds that the time is wrong by.
+sub start_fooled_listener
+{
+    my ($self, %options) = @_;
+    my $library = "$self->{dir}/resolver.so";
+    my $source  = dirname(__FILE__) . '/resolver.c';
+    my $hosts   = "$self->{dir}/hosts";
+
+    unless (-e $library)
+    {
+        my @options = qw(-D_GNU_SOURCE -shared -fPIC -Wall -Wextra -Werror);
+        system('gcc', @options, '-o', $library, $source) == 0 or die "no resolver: $?";
+    }
+    open(my $to, '>', $hosts) or die "$hosts: $!";
+    print $to delete $options{hosts} // '';
+    close($to) or die "$hosts: $!";
+    local $ENV{LD_PRELOAD}     = $library;
+    local $ENV{RESOLVER_HOSTS} = $hosts;
+    local $ENV{CLOCK_OFFSET}   = delete $options{clock} // 0;
+    local $ENV{ASAN_OPTIONS}   = join ':', 'verify_asan_link_order=0', $ENV{ASAN_OPTIONS} // ();
+    return $self->start_listener(%options);
 }
 
 # The same without waiting.
