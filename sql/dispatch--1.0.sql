@@ -132,6 +132,7 @@ COMMENT ON COLUMN dispatch.event_log.callback_url IS 'may hold a token: not for 
 COMMENT ON COLUMN dispatch.event_log.callback_headers IS 'may hold a token: not for readers';
 COMMENT ON COLUMN dispatch.event_log.callback_accept IS 'of a callback whose answer is waited for: the status codes that accept, none for 2xx';
 
+-- Each change of a row is a new entry in its indexes: the key leaves room for the claim's.
 CREATE TABLE dispatch.queue (
     callback_id uuid        NOT NULL,
     dispatch_id uuid        NOT NULL,
@@ -145,8 +146,8 @@ CREATE TABLE dispatch.queue (
     accept      integer[],
     outcome     text        COLLATE "C",
     reason      text,
-    CONSTRAINT queue_pkey PRIMARY KEY (callback_id)
-) WITH (fillfactor = 70);
+    CONSTRAINT queue_pkey PRIMARY KEY (callback_id) WITH (fillfactor = 50)
+);
 
 CREATE INDEX queue_due_idx ON dispatch.queue (origin, next_at);
 

@@ -96,6 +96,8 @@ typedef struct StatementText
 		"       (callback_id, dispatch_id, sequence, next_at, origin, attempt, unused, host)" \
 		"SELECT d.callback_id, d.dispatch_id, d.sequence, $4, $5, d.attempt, d.attempt, d.host" \
 		"  FROM dead AS d"
+/* Said so that no plan goes through all that is leased, by its index: rows are looked up by their ids. */
+#define IS_LEASED "COALESCE(q.leased_at, '-infinity') > '-infinity'"
 #define NO_ANSWER_IN(tries) "'no conclusive answer in ' || (" tries ") || ' attempts'"
 #define EVENT_COLUMNS "e.sequence, e.type, e.data, e.event_meta, e.caller, e.at"
 
@@ -504,7 +506,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"       q.accept, q.host"
 		"  FROM dispatch.queue AS q"
 		" WHERE q.callback_id = ANY ($1)"
-		"   AND q.leased_at IS NOT NULL"
+		"   AND " IS_LEASED
 		" ORDER BY q.callback_id"
 		"   FOR UPDATE),"
 		" outcome AS MATERIALIZED ("
@@ -600,7 +602,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"SELECT q.callback_id, q.attempt"
 		"  FROM dispatch.queue AS q"
 		" WHERE q.callback_id = ANY ($1)"
-		"   AND q.leased_at IS NOT NULL"
+		"   AND " IS_LEASED
 		" ORDER BY q.callback_id"
 		"   FOR UPDATE)"
 		"UPDATE dispatch.queue AS q"

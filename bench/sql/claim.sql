@@ -46,7 +46,11 @@ BEGIN
         COMMIT;
         INSERT INTO bench.times VALUES (of_series, i, took, n);
         IF answered AND n > 0 THEN
+            began := clock_timestamp();
             PERFORM dispatch.finish_callbacks(ids, attempts, array_fill(200, ARRAY[n]), array_fill(NULL::text, ARRAY[n]), array_fill(NULL::interval, ARRAY[n]));
+            took := extract(epoch FROM clock_timestamp() - began) * 1000;
+            COMMIT;
+            INSERT INTO bench.times VALUES (of_series || ' finish', i, took, n);
         END IF;
         COMMIT;
     END LOOP;
