@@ -29,6 +29,7 @@ needs_of_test() {
 program  prove                                          perl
 perl     IPC::Run                                       libipc-run-perl
 program  nm                                             binutils
+program  spin                                           spin
 program  shellcheck                                     shellcheck
 program  nghttpd                                        nghttp2-server
 program  openssl                                        openssl
