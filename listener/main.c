@@ -25,6 +25,7 @@
 #include "options.h"
 #include "outcome.h"
 #include "queue.h"
+#include "service.h"
 #include "session.h"
 #include "signing.h"
 #include "status.h"
@@ -97,6 +98,7 @@ typedef struct Listener
 	int exit_code;
 	Status status;
 	HttpServer *http;
+	Service *service;        /* NULL: nobody wants to be told */
 	int64_t answered_before; /* answered when it last looked for more */
 	int64_t reported;        /* both, when the log last told */
 	Microseconds report_due;
@@ -120,6 +122,7 @@ static void check_end(Listener *listener, Microseconds now);
 static void check_sessions(Listener *listener, Microseconds now);
 static void end(Listener *listener, int exit_code, const char *reason);
 static void begin_to_stop(Listener *listener, const char *reason);
+static Microseconds tell_service(Listener *listener, Microseconds now);
 static Microseconds report_progress(Listener *listener, Microseconds now);
 static void reload_keys(Listener *listener);
 static void on_signal(void *argument, int fd, uint32_t events);
@@ -187,6 +190,7 @@ listener_open(Listener *listener, int argc, char **argv)
 								 .outcomes = listener->outcomes,
 								 .claim_session = listener->claim_session,
 								 .finish_session = listener->finish_session };
+	listener->service = service_create();
 	if (options->http == NULL)
 		return;
 	listener->http = http_create(listener->loop, options->http, status_page, &listener->status);
@@ -210,6 +214,7 @@ patience(const Options *options)
 static void
 listener_close(Listener *listener)
 {
+	service_free(listener->service);
 	http_free(listener->http);
 	session_free(listener->claim_session);
 	session_free(listener->finish_session);
@@ -271,6 +276,7 @@ run(Listener *listener)
 			  log_number("concurrency", listener->options.concurrency),
 			  log_number("per_host", listener->options.per_host),
 			  log_number("batch", listener->options.batch));
+	service_tell(listener->service, "READY=1");
 	listener->report_due = clock_now() + PROGRESS_TIME;
 	while (!listener->ended)
 		loop_run_once(listener->loop, turn(listener, clock_now()));
@@ -303,6 +309,7 @@ turn(Listener *listener, Microseconds now)
 	next = earlier(next, session_due(listener->claim_session));
 	next = earlier(next, session_due(listener->finish_session));
 	next = earlier(next, http_tick(listener->http, now));
+	next = earlier(next, tell_service(listener, now));
 	next = earlier(next, report_progress(listener, now));
 	check_sessions(listener, now);
 	check_end(listener, now);
@@ -488,10 +495,25 @@ begin_to_stop(Listener *listener, const char *reason)
 	listener->status.stopping = true;
 	listener->give_up = clock_now() + listener->options.timeout + STOP_MARGIN;
 	claims_stop(listener->claims);
+	service_tell(listener->service, "STOPPING=1");
 	log_event(LEVEL_INFO, "stopping", log_text("reason", reason),
 			  log_number("running", transfers_active(listener->transfers)),
 			  log_number("waiting", queue_waiting(listener->queue)),
 			  log_number("unrecorded", outcomes_count(listener->outcomes)));
+}
+
+/* Tells the service manager how we are; returns when it will tell again. */
+static Microseconds
+tell_service(Listener *listener, Microseconds now)
+{
+	Text text = { 0 };
+
+	if (service_due(listener->service) > now)
+		return service_due(listener->service);
+	status_summary(&listener->status, &text);
+	service_tick(listener->service, now, text.data);
+	text_free(&text);
+	return service_due(listener->service);
 }
 
 /* Tells now and then what was done; returns when it will tell again. */

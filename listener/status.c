@@ -62,6 +62,20 @@ status_ailment(const Status *status)
 	return NULL;
 }
 
+/* Appends in one line how the listener is doing. */
+void
+status_summary(const Status *status, Text *text)
+{
+	const char *ailment = status_ailment(status);
+
+	if (ailment != NULL)
+		text_printf(text, "%s; ", ailment);
+	text_printf(text, "%lld answered, %lld failed, %d running, %d waiting, %d not recorded",
+				(long long) status->answered, (long long) status->failed,
+				transfers_active(status->transfers), queue_waiting(status->queue),
+				outcomes_count(status->outcomes));
+}
+
 /* The pages of the HTTP server: the state for whoever restarts us, and the numbers. */
 int
 status_page(void *argument, const char *path, Text *page)

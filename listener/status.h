@@ -39,6 +39,7 @@ typedef struct Status
 
 extern void status_count(Status *status, const Outcome *outcome, bool settled);
 extern const char *status_ailment(const Status *status);
+extern void status_summary(const Status *status, Text *text);
 extern int status_page(void *argument, const char *path, Text *page);
 
 #endif
