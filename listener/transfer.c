@@ -491,15 +491,20 @@ static void
 judge_connection(const Transfer *transfer, CURLcode code)
 {
 	curl_socket_t fd = CURL_SOCKET_BAD;
+	long version = 0;
 	SocketState *state;
 
+	/* to find the connection takes libcurl some time */
+	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
+	if (transfer->answered ? version != CURL_HTTP_VERSION_2 : code != CURLE_OPERATION_TIMEDOUT)
+		return;
 	curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET, &fd);
 	if (fd == CURL_SOCKET_BAD)
 		return;
 	state = socket_state(transfer->all, fd);
 	if (transfer->answered)
 		state->answered = clock_now();
-	else if (code == CURLE_OPERATION_TIMEDOUT && state->answered < transfer->started)
+	else if (state->answered < transfer->started)
 		shutdown(fd, SHUT_RDWR);
 }
 
