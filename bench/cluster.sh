@@ -75,3 +75,11 @@ rate() {
         fail "transactions of $script failed"
     tps=$(sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$work/log/pgbench.log")
 }
+
+# Builds the sink and starts it; sets $sink, its URL.
+start_sink() {
+    attend gcc -O2 -o "$work/tmp/sink" "$work/source/bench/sink.c" || return
+    start_service sink "$work/tmp/sink" "$work/tmp/sink-port"
+    wait_until 10 test -s "$work/tmp/sink-port" || return
+    sink=http://127.0.0.1:$(<"$work/tmp/sink-port")
+}

@@ -18,8 +18,11 @@ start_receiver() {
     receiver_url=http://127.0.0.1:$(<"$work/tmp/port")
 }
 
-# Starts the listener for a database. It may call this machine, which it refuses by default.
+# Starts the listener for a database, with more options. It may call this machine, which it
+# refuses by default.
 start_listener() {
-    start_service listener "$listener" --dbname "dbname=$1" --allow-network 127.0.0.0/8 \
-        --signing-keys "$keys"
+    local database=$1
+    shift
+    start_service listener "$listener" --dbname "dbname=$database" --allow-network 127.0.0.0/8 \
+        --signing-keys "$keys" "$@"
 }
