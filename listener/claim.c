@@ -28,6 +28,11 @@
 #define MOST_HELD 2048
 #define MOST_BYTES ((size_t) 64 * 1024 * 1024)
 
+/* With so many batches of outcomes unrecorded, it is the database that is behind: what is claimed
+ * now would only be leased, and, where it is more than dispatch.host_in_flight, be set aside for
+ * nothing (measured: 15,000 callbacks of one host a second instead of 19,500). */
+#define MOST_UNRECORDED 3
+
 typedef enum ClaimState
 {
 	CLAIM_READY,
@@ -60,7 +65,7 @@ struct Claims
 	ClaimCounts counts;
 };
 
-static bool wants_more(Claims *claims, Microseconds now, int busy, bool idle_connections,
+static bool wants_more(Claims *claims, Microseconds now, int unrecorded, bool idle_connections,
 					   Microseconds *again);
 static void send_claim(Claims *claims, Session *session, int statement, Microseconds now, int busy);
 static int rows_to_ask(const Claims *claims);
@@ -91,14 +96,15 @@ claims_free(Claims *claims)
 }
 
 /*
- * Claims if it is time to; returns when it wants to be called again. busy is the number of
- * callbacks that are held in any way (outcomes not yet recorded too), idle_connections says whether
- * a request could be started at once.
+ * Claims if it is time to; returns when it wants to be called again. unrecorded is the number of
+ * outcomes that the database has not taken yet, idle_connections says whether a request could be
+ * started at once.
  */
 Microseconds
-claims_tick(Claims *claims, Session *session, int statement, Microseconds now, int busy,
+claims_tick(Claims *claims, Session *session, int statement, Microseconds now, int unrecorded,
 			bool idle_connections)
 {
+	int busy = queue_held(claims->queue) + unrecorded;
 	Microseconds again = NEVER;
 
 	if (session_take_notified(session))
@@ -120,7 +126,7 @@ claims_tick(Claims *claims, Session *session, int statement, Microseconds now, i
 			return claims->due;
 	}
 	claims->state = CLAIM_READY;
-	if (!wants_more(claims, now, busy, idle_connections, &again))
+	if (!wants_more(claims, now, unrecorded, idle_connections, &again))
 		return again;
 	send_claim(claims, session, statement, now, busy);
 	return NEVER;
@@ -174,11 +180,15 @@ claims_exhausted(const Claims *claims)
  * idle. If not, again is when to ask again, or stays NEVER: when something has ended.
  */
 static bool
-wants_more(Claims *claims, Microseconds now, int busy, bool idle_connections, Microseconds *again)
+wants_more(Claims *claims, Microseconds now, int unrecorded, bool idle_connections,
+		   Microseconds *again)
 {
 	int waiting = queue_waiting(claims->queue);
 
-	if (busy + claims->batch > claims->most_held || queue_bytes(claims->queue) > MOST_BYTES)
+	if (unrecorded >= claims->batch * MOST_UNRECORDED)
+		return false;
+	if (queue_held(claims->queue) + unrecorded + claims->batch > claims->most_held ||
+		queue_bytes(claims->queue) > MOST_BYTES)
 		return false;
 	if (waiting < claims->batch)
 		return true;

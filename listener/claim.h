@@ -40,7 +40,7 @@ typedef struct ClaimCounts
 extern Claims *claims_create(const Options *options, Queue *queue);
 extern void claims_free(Claims *claims);
 extern Microseconds claims_tick(Claims *claims, Session *session, int statement, Microseconds now,
-								int busy, bool idle_connections);
+								int unrecorded, bool idle_connections);
 extern const ClaimCounts *claims_counts(const Claims *claims);
 extern void claims_look_again(Claims *claims);
 extern void claims_stop(Claims *claims);

@@ -288,7 +288,6 @@ static Microseconds
 turn(Listener *listener, Microseconds now)
 {
 	Microseconds next;
-	int busy;
 
 	/* A request may end as soon as it starts (a refused address), and makes room for the next. */
 	do
@@ -297,15 +296,15 @@ turn(Listener *listener, Microseconds now)
 	tick_sessions(listener, now);
 	next = earlier(next, use_finish_session(listener, now));
 
-	busy = queue_held(listener->queue) + outcomes_count(listener->outcomes);
 	if (listener->options.once && !listener->stopping)
-		check_once(listener, busy);
+		check_once(listener, queue_held(listener->queue) + outcomes_count(listener->outcomes));
 	if (outcomes_take_finished(listener->outcomes))
 		look_again(listener);
 	if (listener->ended)
 		return now;
 	next = earlier(next, claims_tick(listener->claims, listener->claim_session, STATEMENT_CLAIM,
-									 now, busy, transfers_can_start(listener->transfers)));
+									 now, outcomes_count(listener->outcomes),
+									 transfers_can_start(listener->transfers)));
 	next = earlier(next, session_due(listener->claim_session));
 	next = earlier(next, session_due(listener->finish_session));
 	next = earlier(next, http_tick(listener->http, now));
