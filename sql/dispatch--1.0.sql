@@ -37,6 +37,11 @@ CREATE TABLE dispatch.types (
     CONSTRAINT types_name_key UNIQUE (name)
 );
 
+-- The keys of a type in the slots begin with the random half of its id.
+CREATE UNIQUE INDEX types_key_idx ON dispatch.types (pg_catalog.substr(pg_catalog.uuid_send(id), 9));
+
+COMMENT ON INDEX dispatch.types_key_idx IS 'what the keys of a type in the slots begin with';
+
 COMMENT ON TABLE dispatch.types IS 'dispatch types, each with its attributes as one document';
 COMMENT ON COLUMN dispatch.types.lifecycle IS 'initial status, final statuses, transitions';
 COMMENT ON COLUMN dispatch.types.additional_attributes IS 'whether custom data may have members that no attribute describes';
@@ -71,6 +76,14 @@ CREATE TABLE dispatch.dispatches (
     sub_status    text        COLLATE "C",
     custom_data   jsonb       NOT NULL DEFAULT '{}',
     extra         jsonb,
+    slot1         bytea,
+    slot2         bytea,
+    slot3         bytea,
+    slot4         bytea,
+    slot5         bytea,
+    slot6         bytea,
+    slot7         bytea,
+    slot8         bytea,
     CONSTRAINT dispatches_pkey PRIMARY KEY (id),
     CONSTRAINT dispatches_dispatch_ref_key UNIQUE (dispatch_ref)
 ) WITH (fillfactor = 80);
@@ -80,14 +93,43 @@ CREATE INDEX dispatches_open_idx ON dispatch.dispatches (type_id, id) WHERE clos
 
 CREATE INDEX dispatches_closed_idx ON dispatch.dispatches (closed_at) WHERE closed_at IS NOT NULL;
 
+-- A final status changes no more, and closing is not HOT anyway.
+CREATE INDEX dispatches_final_idx ON dispatch.dispatches (type_id, status, id) WHERE closed_at IS NOT NULL;
+
+CREATE INDEX dispatches_slot1_idx ON dispatch.dispatches (slot1, id) WHERE slot1 IS NOT NULL;
+CREATE INDEX dispatches_slot2_idx ON dispatch.dispatches (slot2, id) WHERE slot2 IS NOT NULL;
+CREATE INDEX dispatches_slot3_idx ON dispatch.dispatches (slot3, id) WHERE slot3 IS NOT NULL;
+CREATE INDEX dispatches_slot4_idx ON dispatch.dispatches (slot4, id) WHERE slot4 IS NOT NULL;
+CREATE INDEX dispatches_slot5_idx ON dispatch.dispatches (slot5, id) WHERE slot5 IS NOT NULL;
+CREATE INDEX dispatches_slot6_idx ON dispatch.dispatches (slot6, id) WHERE slot6 IS NOT NULL;
+CREATE INDEX dispatches_slot7_idx ON dispatch.dispatches (slot7, id) WHERE slot7 IS NOT NULL;
+CREATE INDEX dispatches_slot8_idx ON dispatch.dispatches (slot8, id) WHERE slot8 IS NOT NULL;
+
 COMMENT ON INDEX dispatch.dispatches_closed_idx IS 'what can be purged, oldest first';
 COMMENT ON INDEX dispatch.dispatches_open_idx IS 'the dispatches of a type that are open';
+COMMENT ON INDEX dispatch.dispatches_final_idx IS 'the dispatches of a type that are closed, by status';
+COMMENT ON INDEX dispatch.dispatches_slot1_idx IS 'the values of indexed attributes';
+COMMENT ON INDEX dispatch.dispatches_slot2_idx IS 'the values of indexed attributes';
+COMMENT ON INDEX dispatch.dispatches_slot3_idx IS 'the values of indexed attributes';
+COMMENT ON INDEX dispatch.dispatches_slot4_idx IS 'the values of indexed attributes';
+COMMENT ON INDEX dispatch.dispatches_slot5_idx IS 'the values of indexed attributes';
+COMMENT ON INDEX dispatch.dispatches_slot6_idx IS 'the values of indexed attributes';
+COMMENT ON INDEX dispatch.dispatches_slot7_idx IS 'the values of indexed attributes';
+COMMENT ON INDEX dispatch.dispatches_slot8_idx IS 'the values of indexed attributes';
 COMMENT ON TABLE dispatch.dispatches IS 'dispatches: one row each; rows written by any way are validated';
 COMMENT ON COLUMN dispatch.dispatches.version IS 'counts the changes, from 1';
 COMMENT ON COLUMN dispatch.dispatches.closed_at IS 'when a final status was reached; derived from the status';
-COMMENT ON COLUMN dispatch.dispatches.seal IS 'hash over a row that was validated: type, revision, custom data, status, closing time';
+COMMENT ON COLUMN dispatch.dispatches.seal IS 'hash over a row that was validated: type, revision, custom data, slots, status, closing time';
 COMMENT ON COLUMN dispatch.dispatches.type_revision IS 'revision of the type under which the custom data was validated';
 COMMENT ON COLUMN dispatch.dispatches.extra IS 'members of the create request that the service only keeps and returns';
+COMMENT ON COLUMN dispatch.dispatches.slot1 IS 'the value of the type''s indexed attribute number 1, as a key; derived from custom_data';
+COMMENT ON COLUMN dispatch.dispatches.slot2 IS 'the value of the type''s indexed attribute number 2, as a key; derived from custom_data';
+COMMENT ON COLUMN dispatch.dispatches.slot3 IS 'the value of the type''s indexed attribute number 3, as a key; derived from custom_data';
+COMMENT ON COLUMN dispatch.dispatches.slot4 IS 'the value of the type''s indexed attribute number 4, as a key; derived from custom_data';
+COMMENT ON COLUMN dispatch.dispatches.slot5 IS 'the value of the type''s indexed attribute number 5, as a key; derived from custom_data';
+COMMENT ON COLUMN dispatch.dispatches.slot6 IS 'the value of the type''s indexed attribute number 6, as a key; derived from custom_data';
+COMMENT ON COLUMN dispatch.dispatches.slot7 IS 'the value of the type''s indexed attribute number 7, as a key; derived from custom_data';
+COMMENT ON COLUMN dispatch.dispatches.slot8 IS 'the value of the type''s indexed attribute number 8, as a key; derived from custom_data';
 
 CREATE TABLE dispatch.members (
     dispatch_id uuid        NOT NULL,
@@ -371,7 +413,8 @@ CREATE FUNCTION dispatch.check_dispatch() RETURNS trigger
 COMMENT ON FUNCTION dispatch.check_dispatch() IS 'validates and seals a row of dispatches, however it is written';
 
 CREATE TRIGGER dispatches_check
-    BEFORE INSERT OR UPDATE OF type_id, dispatch_ref, status, sub_status, closed_at, custom_data, extra, type_revision, seal
+    BEFORE INSERT OR UPDATE OF type_id, dispatch_ref, status, sub_status, closed_at, custom_data, extra, type_revision, seal,
+           slot1, slot2, slot3, slot4, slot5, slot6, slot7, slot8
     ON dispatch.dispatches
     FOR EACH ROW EXECUTE FUNCTION dispatch.check_dispatch();
 
@@ -842,12 +885,13 @@ CREATE FUNCTION dispatch.purge(older_than interval, max_rows integer DEFAULT 100
 COMMENT ON FUNCTION dispatch.purge(interval, integer) IS 'removes dispatches in a final status whose last change is older; returns how many';
 
 CREATE FUNCTION dispatch.is_sealed(
-    type_id uuid, type_revision integer, custom_data jsonb, status text, closed_at timestamptz, seal bigint)
+    type_id uuid, type_revision integer, custom_data jsonb, status text, closed_at timestamptz, seal bigint,
+    slots bytea[] DEFAULT NULL)
     RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'dispatch_is_sealed';
 
-COMMENT ON FUNCTION dispatch.is_sealed(uuid, integer, jsonb, text, timestamptz, bigint) IS 'whether the seal of a row of dispatches fits the row';
+COMMENT ON FUNCTION dispatch.is_sealed(uuid, integer, jsonb, text, timestamptz, bigint, bytea[]) IS 'whether the seal of a row of dispatches fits the row';
 
 CREATE FUNCTION dispatch.check_integrity(OUT problem text, OUT detail text) RETURNS SETOF record
     LANGUAGE sql STABLE PARALLEL RESTRICTED
@@ -859,7 +903,8 @@ SELECT 'dispatch without its type', format('dispatch %s, type %s', d.id, d.type_
 UNION ALL
 SELECT 'dispatch whose seal does not fit', format('dispatch %s', d.id)
   FROM dispatch.dispatches AS d
- WHERE NOT dispatch.is_sealed(d.type_id, d.type_revision, d.custom_data, d.status, d.closed_at, d.seal)
+ WHERE NOT dispatch.is_sealed(d.type_id, d.type_revision, d.custom_data, d.status, d.closed_at, d.seal,
+                              ARRAY[d.slot1, d.slot2, d.slot3, d.slot4, d.slot5, d.slot6, d.slot7, d.slot8])
 UNION ALL
 SELECT 'dispatch in a status that its type lacks', format('dispatch %s, status %s', d.id, d.status)
   FROM dispatch.dispatches AS d

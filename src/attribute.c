@@ -287,8 +287,8 @@ static void
 read_indexed(const DispatchValue *value, DispatchAttribute *attribute)
 {
 	require_kind(attribute, "indexed", value, DISPATCH_BOOLEAN);
-	attribute->indexed = value->as.boolean;
-	if (attribute->indexed &&
+	attribute->slot = value->as.boolean ? 1 : 0;
+	if (attribute->slot > 0 &&
 		(attribute->kind == DISPATCH_OBJECT || attribute->kind == DISPATCH_ARRAY))
 		dispatch_error_malformed(DEFINITION(attribute),
 								 "\"indexed\" is only for strings, numbers and booleans, not for "
@@ -337,8 +337,10 @@ parse_attribute(const DispatchValue *definition, int position, DispatchAttribute
 }
 
 /*
- * Reads a document of attribute definitions, an array, in its order. The
- * result is allocated in the current context, and points into the document.
+ * Reads a document of attribute definitions, an array, in its order, in which
+ * those that are indexed get their slots: attributes are only ever added, so
+ * each keeps the one it has. The result is allocated in the current context,
+ * and points into the document.
  */
 DispatchAttribute *
 dispatch_attributes_parse(const Jsonb *document, int *count)
@@ -347,6 +349,7 @@ dispatch_attributes_parse(const Jsonb *document, int *count)
 	DispatchAttribute *attributes;
 	DispatchWalk walk;
 	DispatchValue definition;
+	int slots = 0;
 
 	if (root.kind != DISPATCH_ARRAY)
 		dispatch_error_malformed("attributes", "They must be an array, but are of type %s.",
@@ -355,8 +358,12 @@ dispatch_attributes_parse(const Jsonb *document, int *count)
 	attributes = palloc(walk.count * sizeof(DispatchAttribute) + 1);
 	while (dispatch_walk_element(&walk, &definition))
 	{
+		DispatchAttribute *attribute = &attributes[walk.next - 1];
+
 		CHECK_FOR_INTERRUPTS();
-		parse_attribute(&definition, walk.next, &attributes[walk.next - 1]);
+		parse_attribute(&definition, walk.next, attribute);
+		if (attribute->slot > 0)
+			attribute->slot = ++slots;
 	}
 	*count = walk.count;
 	return attributes;

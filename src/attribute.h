@@ -11,7 +11,7 @@
 #include "document.h"
 #include "pattern.h"
 
-/* Attributes of one type that may be indexed. */
+/* Attributes of one type that may be indexed: so many slots a dispatch has. */
 #define DISPATCH_MAX_INDEXED 8
 
 /* One attribute. What it points to lives in the definition's document. */
@@ -19,8 +19,8 @@ typedef struct DispatchAttribute
 {
 	DispatchKey name;
 	DispatchKind kind;
+	int slot; /* the column slotN of dispatches that holds its values; 0: it is not indexed */
 	bool required;
-	bool indexed;
 	bool has_min;
 	bool has_max;
 	bool has_default;

@@ -92,7 +92,13 @@ compile_row(HeapTuple row, TupleDesc desc)
 	error_context_stack = error_context.previous;
 	dispatch_program_sort(&type->program);
 	for (int i = 0; i < type->program.nattributes; i++)
-		type->program.ndefaults += type->program.attributes[i].has_default;
+	{
+		const DispatchAttribute *attribute = &type->program.attributes[i];
+
+		type->program.ndefaults += attribute->has_default;
+		if (attribute->slot > 0 && attribute->slot <= DISPATCH_MAX_INDEXED)
+			type->slots[attribute->slot - 1] = attribute;
+	}
 	type->defaults = collect_defaults(&type->program);
 	MemoryContextSwitchTo(caller);
 	return type;

@@ -23,6 +23,7 @@ typedef struct DispatchType
 	Jsonb *defaults;   /* an object of all default values; NULL: none */
 	DispatchLifecycle *lifecycle;
 	DispatchProgram program;
+	const DispatchAttribute *slots[DISPATCH_MAX_INDEXED]; /* by their slots from 1; NULL: none */
 } DispatchType;
 
 /* The columns of dispatch.types that a type is made of. */

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "document.h"
 #include "error.h"
+#include "slot.h"
 #include "validator.h"
 
 /*
@@ -138,6 +139,25 @@ dispatch_custom_data_complete(const DispatchType *type, Jsonb *data)
 		return data;
 	return DatumGetJsonbP(
 		DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(type->defaults), JsonbPGetDatum(data)));
+}
+
+/*
+ * Sets keys, as many as there are slots, to those of what custom data, an object,
+ * holds for the indexed attributes; NULL where it holds nothing, or an object or array.
+ */
+void
+dispatch_custom_data_keys(const DispatchType *type, const Jsonb *data, bytea **keys)
+{
+	DispatchWalk walk = dispatch_walk(&data->root);
+	DispatchKey name;
+	DispatchValue value;
+
+	memset(keys, 0, DISPATCH_MAX_INDEXED * sizeof(bytea *));
+	while (type->slots[0] != NULL && dispatch_walk_member(&walk, &name, &value))
+		for (int i = 0; i < DISPATCH_MAX_INDEXED && type->slots[i] != NULL; i++)
+			if (dispatch_key_compare(name.data, name.length, type->slots[i]->name.data,
+									 type->slots[i]->name.length) == 0)
+				keys[i] = dispatch_slot_key(&type->id, &value);
 }
 
 static void merge_members(JsonbParseState **state, const JsonbContainer *target,

@@ -13,10 +13,12 @@
 
 #include "seal.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -157,7 +159,7 @@ seal_value(const DispatchValue *value)
 
 /*
  * The part of a row's seal that is over what was validated: its type, the
- * type's revision and its custom data. The seal is this part XOR the other, so
+ * type's revision and its custom data. The seal is this part XOR the others, so
  * that a change of status need not look at the custom data.
  */
 int64
@@ -171,7 +173,7 @@ dispatch_seal(const pg_uuid_t *type_id, int32 revision, const Jsonb *custom_data
 }
 
 /*
- * The other part: over the status and what is derived from it, the time of
+ * The part over the status and what is derived from it, the time of
  * closing, NULL for an open dispatch.
  */
 int64
@@ -180,6 +182,34 @@ dispatch_seal_status(const char *status, const TimestampTz *closed_at)
 	uint64 hash = mix_string(SEAL_START, status, strlen(status));
 
 	return (int64) mix(hash, closed_at != NULL ? (uint64) *closed_at : 0);
+}
+
+/*
+ * The part that is over the slots: keys of custom data, which come with a row
+ * that is restored. 0 where all of them are NULL.
+ */
+int64
+dispatch_seal_slots(const Datum *slots, const bool *nulls, int count)
+{
+	uint64 hash = 0;
+
+	for (int i = 0; i < count; i++)
+		if (!nulls[i])
+		{
+			bytea *key = DatumGetByteaPP(slots[i]);
+
+			hash = mix_bytes(mix(hash, i + 1), VARDATA_ANY(key), (int) VARSIZE_ANY_EXHDR(key));
+		}
+	return (int64) hash;
+}
+
+/*
+ * A hash of bytes, the same on every machine.
+ */
+uint64
+dispatch_hash(const char *data, int length)
+{
+	return mix_bytes(SEAL_START, data, length);
 }
 
 /*
@@ -193,11 +223,26 @@ dispatch_digest(const Jsonb *document)
 	return (int64) seal_value(&root);
 }
 
+/*
+ * The part over slots that are given as an array.
+ */
+static int64
+seal_slot_array(ArrayType *array)
+{
+	Datum *slots;
+	bool *nulls;
+	int count;
+
+	deconstruct_array(array, BYTEAOID, -1, false, TYPALIGN_INT, &slots, &nulls, &count);
+	return dispatch_seal_slots(slots, nulls, count);
+}
+
 PG_FUNCTION_INFO_V1(dispatch_is_sealed);
 
 /*
  * is_sealed(type_id uuid, type_revision integer, custom_data jsonb, status
- * text, closed_at timestamptz, seal bigint) → boolean: false without a seal.
+ * text, closed_at timestamptz, seal bigint, slots bytea[]) → boolean: false
+ * without a seal. NULL for slots: there are none.
  */
 Datum
 dispatch_is_sealed(PG_FUNCTION_ARGS)
@@ -210,5 +255,7 @@ dispatch_is_sealed(PG_FUNCTION_ARGS)
 	seal = dispatch_seal(PG_GETARG_UUID_P(0), PG_GETARG_INT32(1), PG_GETARG_JSONB_P(2));
 	seal ^= dispatch_seal_status(text_to_cstring(PG_GETARG_TEXT_PP(3)),
 								 PG_ARGISNULL(4) ? NULL : &closed_at);
+	if (!PG_ARGISNULL(6))
+		seal ^= seal_slot_array(PG_GETARG_ARRAYTYPE_P(6));
 	PG_RETURN_BOOL(seal == PG_GETARG_INT64(5));
 }

@@ -12,6 +12,8 @@
 #include "utils/uuid.h"
 
 extern int64 dispatch_seal(const pg_uuid_t *type_id, int32 revision, const Jsonb *custom_data);
+extern int64 dispatch_seal_slots(const Datum *slots, const bool *nulls, int count);
+extern uint64 dispatch_hash(const char *data, int length);
 extern int64 dispatch_digest(const Jsonb *document);
 extern int64 dispatch_seal_status(const char *status, const TimestampTz *closed_at);
 

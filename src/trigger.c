@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -41,7 +42,8 @@ enum
 	COLUMN_SUB_STATUS,
 	COLUMN_CUSTOM_DATA,
 	COLUMN_EXTRA,
-	COLUMNS
+	COLUMN_SLOTS,
+	COLUMNS = COLUMN_SLOTS + DISPATCH_MAX_INDEXED
 };
 
 /* A row, with whatever columns of their own users have added behind ours. */
@@ -114,6 +116,16 @@ seal_of_status(const Row *row)
 }
 
 /*
+ * The part of a row's seal that is over its slots.
+ */
+static int64
+seal_of_slots(const Row *row)
+{
+	return dispatch_seal_slots(row->values + COLUMN_SLOTS, row->nulls + COLUMN_SLOTS,
+							   DISPATCH_MAX_INDEXED);
+}
+
+/*
  * Whether a row comes with a seal that fits.
  */
 static bool
@@ -121,7 +133,23 @@ is_sealed(const Row *row)
 {
 	if (row->nulls[COLUMN_SEAL] || row->nulls[COLUMN_TYPE_REVISION] || row->nulls[COLUMN_STATUS])
 		return false;
-	return DatumGetInt64(row->values[COLUMN_SEAL]) == (seal_of_data(row) ^ seal_of_status(row));
+	return DatumGetInt64(row->values[COLUMN_SEAL]) ==
+		   (seal_of_data(row) ^ seal_of_slots(row) ^ seal_of_status(row));
+}
+
+/*
+ * Fills the slots with the values of the type's indexed attributes. What is in
+ * them otherwise goes.
+ */
+static void
+fill_slots(Row *row, const DispatchType *type)
+{
+	bytea *keys[DISPATCH_MAX_INDEXED];
+
+	dispatch_custom_data_keys(type, DatumGetJsonbP(row->values[COLUMN_CUSTOM_DATA]), keys);
+	for (int i = 0; i < DISPATCH_MAX_INDEXED; i++)
+		if (keys[i] != NULL || !row->nulls[COLUMN_SLOTS + i])
+			set_column(row, COLUMN_SLOTS + i, PointerGetDatum(keys[i]), keys[i] == NULL);
 }
 
 /*
@@ -136,6 +164,7 @@ validate(Row *row, const DispatchType *type)
 	if (complete != given)
 		set_column(row, COLUMN_CUSTOM_DATA, JsonbPGetDatum(complete), false);
 	set_column(row, COLUMN_TYPE_REVISION, Int32GetDatum(type->revision), false);
+	fill_slots(row, type);
 }
 
 /*
@@ -192,24 +221,27 @@ same_data(const Row *row, const Row *old, TupleDesc desc)
 }
 
 /*
- * Seals a row that was checked. Where only the status of a sealed row has
- * changed, its custom data need not be looked at.
+ * Seals a row that was checked. Where the custom data of a sealed row has not
+ * changed, it need not be looked at.
  */
 static void
 set_seal(Row *row, const Row *old)
 {
-	int64 data = old != NULL ? DatumGetInt64(old->values[COLUMN_SEAL]) ^ seal_of_status(old)
+	int64 data = old != NULL ? DatumGetInt64(old->values[COLUMN_SEAL]) ^ seal_of_status(old) ^
+								   seal_of_slots(old)
 							 : seal_of_data(row);
 
-	set_column(row, COLUMN_SEAL, Int64GetDatum(data ^ seal_of_status(row)), false);
+	set_column(row, COLUMN_SEAL,
+			   Int64GetDatum(data ^ seal_of_slots(row) ^ seal_of_status(row)), false);
 }
 
 /*
- * Checks a row that is written; old is NULL for a new one. What a column does
- * not allow is left to the server.
+ * Checks a row that is written; old is NULL for a new one. refill says that
+ * slots were set: they get what belongs there, while the data stays as it was
+ * validated. What a column does not allow is left to the server.
  */
 static void
-check_row(Row *row, const Row *old, TupleDesc desc)
+check_row(Row *row, const Row *old, bool refill, TupleDesc desc)
 {
 	bool has_data = !row->nulls[COLUMN_CUSTOM_DATA];
 	bool unchanged = old != NULL && same_data(row, old, desc);
@@ -222,17 +254,32 @@ check_row(Row *row, const Row *old, TupleDesc desc)
 						errmsg("the dispatch_ref of a dispatch never changes")));
 	if (row->nulls[COLUMN_TYPE_ID])
 		return;
-	if (unchanged && same(row, old, desc, COLUMN_STATUS) && same(row, old, desc, COLUMN_CLOSED_AT))
+	if (unchanged && !refill && same(row, old, desc, COLUMN_STATUS) &&
+		same(row, old, desc, COLUMN_CLOSED_AT))
 		return;
 	if (!unchanged && has_data && is_sealed(row))
 		return;
 	type = dispatch_type_by_id(DatumGetUUIDP(row->values[COLUMN_TYPE_ID]));
 	if (!unchanged && has_data)
 		validate(row, type);
+	else if (refill)
+		fill_slots(row, type);
 	status = check_status(row, type, old == NULL);
 	derive_closed_at(row, type->lifecycle->statuses[status].final);
 	if (has_data && !(unchanged && row->nulls[COLUMN_SEAL]))
 		set_seal(row, unchanged ? old : NULL);
+}
+
+/*
+ * Whether an UPDATE sets slots.
+ */
+static bool
+sets_slots(const TriggerData *data)
+{
+	for (int column = COLUMN_SLOTS; column < COLUMNS; column++)
+		if (bms_is_member(column + 1 - FirstLowInvalidHeapAttributeNumber, data->tg_updatedcols))
+			return true;
+	return false;
 }
 
 /*
@@ -281,7 +328,7 @@ dispatch_check_dispatch(PG_FUNCTION_ARGS)
 	row = read_row(tuple, desc);
 	if (update)
 		old = read_row(data->tg_trigtuple, desc);
-	check_row(&row, update ? &old : NULL, desc);
+	check_row(&row, update ? &old : NULL, update && sets_slots(data), desc);
 	for (int column = 0; column < COLUMNS; column++)
 		if (row.changed[column])
 			return PointerGetDatum(

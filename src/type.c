@@ -173,7 +173,7 @@ check_indexed(const DispatchProgram *program, const char *type_name)
 	int indexed = 0;
 
 	for (int i = 0; i < program->nattributes; i++)
-		indexed += program->attributes[i].indexed;
+		indexed += program->attributes[i].slot > 0;
 	if (indexed > DISPATCH_MAX_INDEXED)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("dispatch type \"%s\" would have %d indexed attributes", type_name,
