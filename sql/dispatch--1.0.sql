@@ -61,6 +61,19 @@ CREATE TABLE dispatch.type_events (
 
 COMMENT ON TABLE dispatch.type_events IS 'what happened to each dispatch type';
 
+CREATE TABLE dispatch.backfills (
+    type_id  uuid    NOT NULL,
+    revision integer NOT NULL,
+    slots    integer NOT NULL,
+    after_id uuid,
+    CONSTRAINT backfills_pkey PRIMARY KEY (type_id)
+);
+
+COMMENT ON TABLE dispatch.backfills IS 'types of which older dispatches are to be indexed by attributes that were added';
+COMMENT ON COLUMN dispatch.backfills.revision IS 'of the type, when the last of the attributes were added';
+COMMENT ON COLUMN dispatch.backfills.slots IS 'the slots that are to be filled: bit 0 is slot1';
+COMMENT ON COLUMN dispatch.backfills.after_id IS 'up to which id that is done; NULL: not begun';
+
 -- fillfactor: a change of a dispatch rewrites its row in place (HOT).
 CREATE TABLE dispatch.dispatches (
     id            uuid        NOT NULL DEFAULT dispatch.uuidv7(),
@@ -286,6 +299,7 @@ COMMENT ON COLUMN dispatch.requests.digest IS 'hash of the arguments';
 -- One statement a table: several calls in one SELECT fail.
 SELECT pg_catalog.pg_extension_config_dump('dispatch.types', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.type_events', '');
+SELECT pg_catalog.pg_extension_config_dump('dispatch.backfills', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.dispatches', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.members', '');
 SELECT pg_catalog.pg_extension_config_dump('dispatch.event_log', '');
@@ -787,6 +801,94 @@ CREATE FUNCTION dispatch.history(
     AS 'MODULE_PATHNAME', 'dispatch_history';
 
 COMMENT ON FUNCTION dispatch.history(uuid) IS 'what happened to a dispatch, oldest first';
+
+--
+-- Search
+--
+
+CREATE FUNCTION dispatch.find_dispatches(
+    dispatch_type uuid,
+    filter jsonb DEFAULT '{}',
+    status text DEFAULT NULL,
+    after uuid DEFAULT NULL,
+    max_rows integer DEFAULT 100,
+    job_id text DEFAULT NULL,
+    participant_id text DEFAULT NULL,
+    open_only boolean DEFAULT false)
+    RETURNS SETOF uuid
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_find_dispatches';
+
+COMMENT ON FUNCTION dispatch.find_dispatches(uuid, jsonb, text, uuid, integer, text, text, boolean) IS 'finds dispatches, of a type given by id or of any, in the order of their ids';
+
+CREATE FUNCTION dispatch.find_dispatches(
+    dispatch_type text,
+    filter jsonb DEFAULT '{}',
+    status text DEFAULT NULL,
+    after uuid DEFAULT NULL,
+    max_rows integer DEFAULT 100,
+    job_id text DEFAULT NULL,
+    participant_id text DEFAULT NULL,
+    open_only boolean DEFAULT false)
+    RETURNS SETOF uuid
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_find_dispatches';
+
+COMMENT ON FUNCTION dispatch.find_dispatches(text, jsonb, text, uuid, integer, text, text, boolean) IS 'finds dispatches, of a type given by name or id or of any, in the order of their ids';
+
+CREATE FUNCTION dispatch.count_dispatches(
+    dispatch_type uuid,
+    filter jsonb DEFAULT '{}',
+    status text DEFAULT NULL,
+    job_id text DEFAULT NULL,
+    participant_id text DEFAULT NULL,
+    open_only boolean DEFAULT false)
+    RETURNS bigint
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_count_dispatches';
+
+COMMENT ON FUNCTION dispatch.count_dispatches(uuid, jsonb, text, text, text, boolean) IS 'how many dispatches there are to find, of a type given by id or of any';
+
+CREATE FUNCTION dispatch.count_dispatches(
+    dispatch_type text,
+    filter jsonb DEFAULT '{}',
+    status text DEFAULT NULL,
+    job_id text DEFAULT NULL,
+    participant_id text DEFAULT NULL,
+    open_only boolean DEFAULT false)
+    RETURNS bigint
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'dispatch_count_dispatches';
+
+COMMENT ON FUNCTION dispatch.count_dispatches(text, jsonb, text, text, text, boolean) IS 'how many dispatches there are to find, of a type given by name or id or of any';
+
+CREATE FUNCTION dispatch.dispatch_status_counts(
+    dispatch_type text DEFAULT NULL, open_only boolean DEFAULT false,
+    OUT type_name text, OUT status text, OUT closed boolean, OUT dispatches bigint)
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    AS 'MODULE_PATHNAME', 'dispatch_status_counts';
+
+COMMENT ON FUNCTION dispatch.dispatch_status_counts(text, boolean) IS 'how many dispatches of a type, or of each, are in each status';
+
+-- For our own statements: compares values that are too long to be whole in a slot.
+CREATE FUNCTION dispatch.fits(custom_data jsonb, filter jsonb) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'dispatch_fits';
+
+COMMENT ON FUNCTION dispatch.fits(jsonb, jsonb) IS 'whether custom data fits a filter of find_dispatches()';
+
+CREATE FUNCTION dispatch.backfill_index(dispatch_type text, max_rows integer DEFAULT 10000) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    AS 'MODULE_PATHNAME', 'dispatch_backfill_index';
+
+COMMENT ON FUNCTION dispatch.backfill_index(text, integer) IS 'indexes dispatches that are older than an indexed attribute, so many at a time; 0 when all is done';
 
 -- Runs as the invoker, whose right to execute the operation's function it
 -- checks; only the operation itself runs as the owner, in C.

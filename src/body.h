@@ -34,6 +34,10 @@ typedef struct DispatchRequest
 	Jsonb *event_meta;
 	char *request_id;
 	Jsonb *expected_version;
+	Jsonb *filter;
+	char *after;
+	Jsonb *max_rows;
+	bool open_only;
 	DispatchBuilder extra;
 	bool has_extra;
 } DispatchRequest;

@@ -20,6 +20,7 @@
 #include "compat.h"
 #include "custom_data.h"
 #include "error.h"
+#include "find.h"
 #include "operation.h"
 #include "read.h"
 #include "type.h"
@@ -254,6 +255,109 @@ Datum
 dispatch_history(PG_FUNCTION_ARGS)
 {
 	return return_events(fcinfo, DISPATCH_READ_EVENTS, required_id(fcinfo, 0, "dispatch_id"));
+}
+
+/*
+ * The type that a search is for; NULL: any.
+ */
+static const DispatchType *
+optional_type(FunctionCallInfo fcinfo)
+{
+	return PG_ARGISNULL(0) ? NULL : required_type(fcinfo);
+}
+
+static bool
+required_boolean(FunctionCallInfo fcinfo, int place, const char *name)
+{
+	if (PG_ARGISNULL(place))
+		dispatch_error_null(name);
+	return PG_GETARG_BOOL(place);
+}
+
+PG_FUNCTION_INFO_V1(dispatch_find_dispatches);
+
+/*
+ * find_dispatches(dispatch_type, filter jsonb, status text, after uuid, max_rows
+ * integer, job_id text, participant_id text, open_only boolean) → setof uuid.
+ */
+Datum
+dispatch_find_dispatches(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	DispatchSearch search = { .type = optional_type(fcinfo) };
+	uint64 rows;
+
+	search.filter = required_document(fcinfo, 1, "filter");
+	search.status = optional_text(fcinfo, 2);
+	search.after = PG_ARGISNULL(3) ? NULL : PG_GETARG_UUID_P(3);
+	if (PG_ARGISNULL(4))
+		dispatch_error_null("max_rows");
+	search.max_rows = PG_GETARG_INT32(4);
+	search.job_id = optional_text(fcinfo, 5);
+	search.participant_id = optional_text(fcinfo, 6);
+	search.open_only = required_boolean(fcinfo, 7, "open_only");
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	dispatch_connect();
+	rows = dispatch_find_page(&search);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		bool isnull;
+		Datum value = dispatch_result(row, 1, &isnull);
+
+		tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(dispatch_count_dispatches);
+
+/*
+ * count_dispatches(dispatch_type, filter jsonb, status text, job_id text,
+ * participant_id text, open_only boolean) → bigint.
+ */
+Datum
+dispatch_count_dispatches(PG_FUNCTION_ARGS)
+{
+	DispatchSearch search = { .type = optional_type(fcinfo) };
+	int64 count;
+
+	search.filter = required_document(fcinfo, 1, "filter");
+	search.status = optional_text(fcinfo, 2);
+	search.job_id = optional_text(fcinfo, 3);
+	search.participant_id = optional_text(fcinfo, 4);
+	search.open_only = required_boolean(fcinfo, 5, "open_only");
+	dispatch_connect();
+	count = dispatch_find_count(&search);
+	SPI_finish();
+	PG_RETURN_INT64(count);
+}
+
+PG_FUNCTION_INFO_V1(dispatch_status_counts);
+
+/*
+ * dispatch_status_counts(dispatch_type text, open_only boolean) → setof
+ * (type_name text, status text, closed boolean, dispatches bigint).
+ */
+Datum
+dispatch_status_counts(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	const DispatchType *type = optional_type(fcinfo);
+	char nulls[] = { type == NULL ? 'n' : ' ', ' ', '\0' };
+	Datum values[2] = { 0 };
+	uint64 rows;
+
+	if (type != NULL)
+		values[0] = UUIDPGetDatum(&type->id);
+	values[1] = BoolGetDatum(required_boolean(fcinfo, 1, "open_only"));
+	InitMaterializedSRF(fcinfo, 0);
+	dispatch_connect();
+	rows = dispatch_query(DISPATCH_COUNT_STATUSES, values, nulls);
+	for (uint64 row = 0; row < rows; row++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[row]);
+	SPI_finish();
+	return (Datum) 0;
 }
 
 PG_FUNCTION_INFO_V1(dispatch_validate);

@@ -26,6 +26,7 @@
 #include "decimal.h"
 #include "document.h"
 #include "error.h"
+#include "find.h"
 #include "member.h"
 #include "operation.h"
 #include "owner.h"
@@ -145,6 +146,15 @@ create_attributes(const RequestOperation *operation, DispatchRequest *request,
 	dispatch_build_integer(result, "created", created);
 }
 
+static Jsonb *
+empty_object(void)
+{
+	DispatchBuilder empty;
+
+	dispatch_build_begin(&empty);
+	return dispatch_build_end(&empty);
+}
+
 static void
 create_dispatch(const RequestOperation *operation, DispatchRequest *request,
 				DispatchBuilder *result)
@@ -158,14 +168,7 @@ create_dispatch(const RequestOperation *operation, DispatchRequest *request,
 	creation.ref = request->dispatch_ref;
 	creation.jobs = request->jobs;
 	creation.participants = request->participants;
-	creation.custom_data = request->custom_data;
-	if (creation.custom_data == NULL)
-	{
-		DispatchBuilder empty;
-
-		dispatch_build_begin(&empty);
-		creation.custom_data = dispatch_build_end(&empty);
-	}
+	creation.custom_data = request->custom_data != NULL ? request->custom_data : empty_object();
 	creation.extra = request->has_extra ? dispatch_build_end(&request->extra) : NULL;
 	creation.carried.callback = request->callback;
 	creation.carried.event_meta = request->event_meta;
@@ -178,24 +181,20 @@ create_dispatch(const RequestOperation *operation, DispatchRequest *request,
 }
 
 /*
- * Reads the version that a dispatch is expected to have; 22023.
+ * Reads a member of a body that is a whole number, not below 0; 22023.
  */
-static void
-read_expected_version(const DispatchRequest *request, DispatchCarried *carried)
+static int64
+whole_number(const Jsonb *document, const char *name)
 {
-	DispatchValue value;
+	DispatchValue value = dispatch_root(document);
 	DispatchDecimal decimal;
+	int64 whole;
 
-	if (request->expected_version == NULL)
-		return;
-	value = dispatch_root(request->expected_version);
 	if (value.kind == DISPATCH_NUMBER)
 		decimal = dispatch_decimal(value.as.number);
-	if (value.kind != DISPATCH_NUMBER ||
-		!dispatch_decimal_whole(&decimal, &carried->expected_version))
-		dispatch_error_malformed("body",
-								 "\"expectedVersion\" must be a whole number, not below 0.");
-	carried->has_expected_version = true;
+	if (value.kind != DISPATCH_NUMBER || !dispatch_decimal_whole(&decimal, &whole))
+		dispatch_error_malformed("body", "\"%s\" must be a whole number, not below 0.", name);
+	return whole;
 }
 
 /*
@@ -216,7 +215,12 @@ run_change(const RequestOperation *operation, DispatchRequest *request,
 	change.carried.event_meta = request->event_meta;
 	change.carried.request_id = request->request_id;
 	change.carried.function = operation->function;
-	read_expected_version(request, &change.carried);
+	if (request->expected_version != NULL)
+	{
+		change.carried.has_expected_version = true;
+		change.carried.expected_version =
+			whole_number(request->expected_version, "expectedVersion");
+	}
 	change.dispatch_id = requested_dispatch(request);
 	version = dispatch_change(operation->change, &change);
 	dispatch_build_id(result, "dispatchId", &change.dispatch_id);
@@ -352,6 +356,43 @@ get_history(const RequestOperation *operation, DispatchRequest *request, Dispatc
 	dispatch_read_history(&id, put_element, &list);
 }
 
+static void
+find_dispatches(const RequestOperation *operation, DispatchRequest *request,
+				DispatchBuilder *result)
+{
+	MemoryContext context = CurrentMemoryContext;
+	DispatchSearch search = { .status = request->status,
+							  .job_id = request->job_id,
+							  .participant_id = request->participant_id,
+							  .open_only = request->open_only,
+							  .max_rows = DISPATCH_FIND_DEFAULT };
+	pg_uuid_t after;
+	uint64 rows;
+
+	(void) operation;
+	if (request->type_id != NULL || request->type_name != NULL)
+		search.type = requested_type(request);
+	search.filter = request->filter != NULL ? request->filter : empty_object();
+	if (request->max_rows != NULL)
+		search.max_rows = (int) Min(PG_INT32_MAX, whole_number(request->max_rows, "maxRows"));
+	if (request->after != NULL && !dispatch_uuid_parse(request->after, &after))
+		dispatch_error_malformed("body", "\"after\" is not a UUID: \"%s\".",
+								 dispatch_cut(request->after));
+	search.after = request->after != NULL ? &after : NULL;
+	dispatch_connect();
+	rows = dispatch_find_page(&search);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		bool isnull;
+		pg_uuid_t *id = DatumGetUUIDP(dispatch_result(row, 1, &isnull));
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		dispatch_build_element(result, dispatch_uuid_text(id));
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+}
+
 static const RequestOperation operations[] = {
 	{ "createDispatchType", "create_type", " ", " name lifecycle additionalAttributes _event_meta ",
 	  0, create_type, NULL },
@@ -387,6 +428,9 @@ static const RequestOperation operations[] = {
 	  " participants" CHANGE_BODY, 0, change_participants,
 	  &dispatch_remove_participants_operation },
 	{ "getDispatch", "get_dispatch", DISPATCH_PARAMS, " ", 0, get_dispatch, NULL },
+	{ "findDispatches", "find_dispatches", TYPE_PARAMS,
+	  " dispatchTypeId dispatchTypeName filter status after maxRows jobId participantId openOnly ",
+	  RETURNS_LIST, find_dispatches, NULL },
 	{ "getDispatchTypes", "list_types", " ", " ", RETURNS_LIST, get_types, NULL },
 	{ "getDispatchHistory", "history", DISPATCH_PARAMS, " ", RETURNS_LIST, get_history, NULL },
 };
@@ -414,8 +458,6 @@ find_operation(const char *name)
 static Jsonb *
 argument_document(FunctionCallInfo fcinfo, int place)
 {
-	DispatchBuilder empty;
-
 	if (!PG_ARGISNULL(place))
 	{
 		Jsonb *document = PG_GETARG_JSONB_P(place);
@@ -423,8 +465,7 @@ argument_document(FunctionCallInfo fcinfo, int place)
 		if (dispatch_root(document).kind != DISPATCH_NULL)
 			return document;
 	}
-	dispatch_build_begin(&empty);
-	return dispatch_build_end(&empty);
+	return empty_object();
 }
 
 /*

@@ -12,6 +12,9 @@
 #include "statement.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
 
 #include "compat.h"
 
@@ -127,6 +130,82 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE t.id = $1"
 		" RETURNING t.revision",
 		{ UUIDOID, JSONBOID, TIMESTAMPTZOID } },
+	/*
+	 * Only where dispatches of the type may hold values of the attributes already: other
+	 * members are allowed, and others than this transaction know the type.
+	 */
+	[DISPATCH_ADD_BACKFILL] = { SPI_OK_INSERT,
+		"INSERT INTO dispatch.backfills AS b (type_id, revision, slots)"
+		"SELECT t.id, t.revision, $2"
+		"  FROM dispatch.types AS t"
+		" WHERE t.id = $1"
+		"   AND t.additional_attributes"
+		"   AND NOT EXISTS (SELECT"
+		"         FROM dispatch.type_events AS e"
+		"        WHERE e.type_id = $1"
+		"          AND e.sequence = 1"
+		"          AND e.xmin = pg_catalog.xid(pg_catalog.pg_current_xact_id()))"
+		"    ON CONFLICT ON CONSTRAINT backfills_pkey"
+		"    DO UPDATE SET revision = excluded.revision, slots = b.slots | $2, after_id = NULL",
+		{ UUIDOID, INT4OID } },
+	[DISPATCH_FIND_BACKFILL] = { SPI_OK_SELECT,
+		"SELECT b.slots"
+		"  FROM dispatch.backfills AS b"
+		" WHERE b.type_id = $1",
+		{ UUIDOID } },
+	[DISPATCH_LOCK_BACKFILL] = { SPI_OK_SELECT,
+		"SELECT b.revision, b.after_id"
+		"  FROM dispatch.backfills AS b"
+		" WHERE b.type_id = $1"
+		"   FOR UPDATE",
+		{ UUIDOID } },
+	/* What is newer than the attributes has its slots. The trigger fills them. */
+	[DISPATCH_BACKFILL] = { SPI_OK_SELECT,
+		"WITH looked AS MATERIALIZED ("
+		"SELECT d.id, d.type_id"
+		"  FROM dispatch.dispatches AS d"
+		" WHERE d.id >= $3"
+		" ORDER BY d.id"
+		" LIMIT $4),"
+		" filled AS ("
+		"UPDATE dispatch.dispatches AS d"
+		"   SET slot1 = d.slot1"
+		"  FROM looked AS l"
+		" WHERE l.type_id = $1"
+		"   AND d.id = l.id"
+		"   AND d.type_revision < $2)"
+		"SELECT pg_catalog.count(*), (pg_catalog.array_agg(l.id ORDER BY l.id DESC))[1]"
+		"  FROM looked AS l",
+		{ UUIDOID, INT4OID, UUIDOID, INT8OID } },
+	[DISPATCH_MOVE_BACKFILL] = { SPI_OK_UPDATE,
+		"UPDATE dispatch.backfills AS b"
+		"   SET after_id = $2"
+		" WHERE b.type_id = $1",
+		{ UUIDOID, UUIDOID } },
+	[DISPATCH_END_BACKFILL] = { SPI_OK_DELETE,
+		"DELETE FROM dispatch.backfills AS b"
+		" WHERE b.type_id = $1",
+		{ UUIDOID } },
+	[DISPATCH_COUNT_STATUSES] = { SPI_OK_SELECT,
+		"SELECT t.name, s.status, s.closed, s.dispatches"
+		"  FROM dispatch.types AS t"
+		" CROSS JOIN LATERAL ("
+		"       SELECT d.status, false AS closed, pg_catalog.count(*) AS dispatches"
+		"         FROM dispatch.dispatches AS d"
+		"        WHERE d.type_id = t.id"
+		"          AND d.closed_at IS NULL"
+		"        GROUP BY d.status"
+		"        UNION ALL"
+		"       SELECT d.status, true, pg_catalog.count(*)"
+		"         FROM dispatch.dispatches AS d"
+		"        WHERE d.type_id = t.id"
+		"          AND d.closed_at IS NOT NULL"
+		"          AND NOT $2"
+		"        GROUP BY d.status) AS s"
+		" WHERE $1 IS NULL"
+		"    OR t.id = $1"
+		" ORDER BY t.name, s.closed, s.status",
+		{ UUIDOID, BOOLOID } },
 	[DISPATCH_INSERT_TYPE_EVENT] = { SPI_OK_INSERT,
 		"INSERT INTO dispatch.type_events"
 		"       (type_id, sequence, at, type, caller, data, event_meta)"
@@ -894,16 +973,14 @@ rethrow_without(const char *text, MemoryContext context)
 }
 
 /*
- * Runs a statement between SPI_connect() and SPI_finish(). nulls is as SPI
- * takes it, NULL for none. Where it only reads, with the caller's snapshot, else with a
- * new one.
+ * Runs a plan between SPI_connect() and SPI_finish(). nulls is as SPI takes it, NULL for
+ * none. Where it only reads, with the caller's snapshot, else with a new one.
  */
 static uint64
-run(DispatchStatement statement, Datum *values, const char *nulls, bool read_only)
+run_plan(SPIPlanPtr plan, const char *text, int expected, Datum *values, const char *nulls,
+		 bool read_only)
 {
 	MemoryContext context = CurrentMemoryContext;
-	const StatementText *text = &statements[statement];
-	SPIPlanPtr plan = plan_of(statement);
 	volatile int result = 0;
 
 	PG_TRY();
@@ -912,12 +989,20 @@ run(DispatchStatement statement, Datum *values, const char *nulls, bool read_onl
 	}
 	PG_CATCH();
 	{
-		rethrow_without(text->text, context);
+		rethrow_without(text, context);
 	}
 	PG_END_TRY();
-	if (result != text->result)
-		elog(ERROR, "\"%s\" gave %s", text->text, SPI_result_code_string(result));
+	if (result != expected)
+		elog(ERROR, "\"%s\" gave %s", text, SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+static uint64
+run(DispatchStatement statement, Datum *values, const char *nulls, bool read_only)
+{
+	const StatementText *text = &statements[statement];
+
+	return run_plan(plan_of(statement), text->text, text->result, values, nulls, read_only);
 }
 
 /*
@@ -938,6 +1023,85 @@ uint64
 dispatch_query(DispatchStatement statement, Datum *values, const char *nulls)
 {
 	return run(statement, values, nulls, true);
+}
+
+/*
+ * Plans of statements that are put together, by a hash of their text.
+ */
+#define MOST_TEXTS 256
+
+typedef struct TextPlan
+{
+	uint64 key;
+	char *text; /* NULL: there is no plan yet */
+	SPIPlanPtr plan;
+} TextPlan;
+
+static HTAB *text_plans = NULL;
+
+/*
+ * Forgets all of these plans, where there are many, or two of one hash.
+ */
+static void
+forget_texts(void)
+{
+	HASH_SEQ_STATUS status;
+	TextPlan *entry;
+
+	hash_seq_init(&status, text_plans);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		if (entry->text != NULL)
+		{
+			(void) SPI_freeplan(entry->plan);
+			pfree(entry->text);
+		}
+	hash_destroy(text_plans);
+	text_plans = NULL;
+}
+
+/*
+ * The place of a text among the plans, made where there is none.
+ */
+static TextPlan *
+find_text(const char *text)
+{
+	uint64 key = DatumGetUInt64(hash_any_extended((const unsigned char *) text, strlen(text), 0));
+	HASHCTL control = { .keysize = sizeof(uint64), .entrysize = sizeof(TextPlan) };
+	TextPlan *entry = NULL;
+	bool found = false;
+
+	if (text_plans != NULL)
+		entry = hash_search(text_plans, &key, HASH_FIND, &found);
+	if (found && (entry->text == NULL || strcmp(entry->text, text) == 0))
+		return entry;
+	if (text_plans != NULL && (found || hash_get_num_entries(text_plans) >= MOST_TEXTS))
+		forget_texts();
+	if (text_plans == NULL)
+		text_plans = hash_create("dispatch plans", 32, &control, HASH_ELEM | HASH_BLOBS);
+	entry = hash_search(text_plans, &key, HASH_ENTER, &found);
+	entry->text = NULL;
+	return entry;
+}
+
+/*
+ * Runs a SELECT that was put together, as dispatch_query() does. Its plan is kept, as
+ * one for all arguments.
+ */
+uint64
+dispatch_query_text(const char *text, int nargs, const Oid *types, Datum *values, const char *nulls)
+{
+	TextPlan *entry = find_text(text);
+
+	if (entry->text == NULL)
+	{
+		SPIPlanPtr plan = SPI_prepare_cursor(text, nargs, (Oid *) types, CURSOR_OPT_GENERIC_PLAN);
+
+		if (plan == NULL || SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
+		entry->plan = plan;
+		entry->text = MemoryContextStrdup(TopMemoryContext, text);
+	}
+	return run_plan(entry->plan, text, SPI_OK_SELECT, values, nulls, true);
 }
 
 /*

@@ -15,6 +15,13 @@ typedef enum DispatchStatement
 	DISPATCH_INSERT_TYPE,
 	DISPATCH_LOCK_TYPE,
 	DISPATCH_UPDATE_ATTRIBUTES,
+	DISPATCH_ADD_BACKFILL,
+	DISPATCH_FIND_BACKFILL,
+	DISPATCH_LOCK_BACKFILL,
+	DISPATCH_BACKFILL,
+	DISPATCH_MOVE_BACKFILL,
+	DISPATCH_END_BACKFILL,
+	DISPATCH_COUNT_STATUSES,
 	DISPATCH_INSERT_TYPE_EVENT,
 	DISPATCH_READ_TYPE_EVENTS,
 	DISPATCH_INSERT_DISPATCH,
@@ -78,6 +85,8 @@ typedef enum DispatchStatement
 extern void dispatch_connect(void);
 extern uint64 dispatch_execute(DispatchStatement statement, Datum *values, const char *nulls);
 extern uint64 dispatch_query(DispatchStatement statement, Datum *values, const char *nulls);
+extern uint64 dispatch_query_text(const char *text, int nargs, const Oid *types, Datum *values,
+								  const char *nulls);
 extern Datum dispatch_result(uint64 row, int column, bool *isnull);
 
 #endif

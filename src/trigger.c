@@ -231,8 +231,8 @@ set_seal(Row *row, const Row *old)
 								   seal_of_slots(old)
 							 : seal_of_data(row);
 
-	set_column(row, COLUMN_SEAL,
-			   Int64GetDatum(data ^ seal_of_slots(row) ^ seal_of_status(row)), false);
+	set_column(row, COLUMN_SEAL, Int64GetDatum(data ^ seal_of_slots(row) ^ seal_of_status(row)),
+			   false);
 }
 
 /*

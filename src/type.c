@@ -210,6 +210,29 @@ lock_type(const pg_uuid_t *id, char **name)
 }
 
 /*
+ * Notes which slots of older dispatches are to be filled, where there may be any:
+ * those of the attributes that were added to the ones that were there.
+ */
+static void
+require_backfill(const pg_uuid_t *id, const DispatchProgram *all, const Jsonb *present)
+{
+	DispatchProgram before = read_program(present);
+	int32 slots = 0;
+	Datum values[2];
+	int first = 0;
+
+	for (int i = 0; i < before.nattributes; i++)
+		first = Max(first, before.attributes[i].slot);
+	for (int i = 0; i < all->nattributes; i++)
+		if (all->attributes[i].slot > first)
+			slots |= 1 << (all->attributes[i].slot - 1);
+	values[0] = UUIDPGetDatum(id);
+	values[1] = Int32GetDatum(slots);
+	if (slots != 0)
+		(void) dispatch_execute(DISPATCH_ADD_BACKFILL, values, NULL);
+}
+
+/*
  * Adds attributes to a type; how many. event_meta may be NULL. 22023: a
  * malformed definition, or none; 2201B: a pattern that cannot be compiled;
  * 23505: a name that is there already or given twice; 54000: more than eight
@@ -224,6 +247,7 @@ dispatch_type_add_attributes(const pg_uuid_t *id, const Jsonb *attributes, const
 	DispatchBuilder data;
 	Datum values[3];
 	Jsonb *present;
+	int32 revision;
 	char *name;
 	bool isnull;
 
@@ -244,10 +268,12 @@ dispatch_type_add_attributes(const pg_uuid_t *id, const Jsonb *attributes, const
 	values[1] = JsonbPGetDatum(attributes);
 	values[2] = TimestampTzGetDatum(at);
 	(void) dispatch_execute(DISPATCH_UPDATE_ATTRIBUTES, values, NULL);
+	revision = DatumGetInt32(dispatch_result(0, 1, &isnull));
+	require_backfill(id, &all, present);
 	dispatch_build_begin(&data);
 	dispatch_build_document(&data, "attributes", attributes);
-	record(id, 1 + DatumGetInt32(dispatch_result(0, 1, &isnull)), at,
-		   "dispatch_type.attributes.added", dispatch_build_end(&data), event_meta);
+	record(id, 1 + revision, at, "dispatch_type.attributes.added", dispatch_build_end(&data),
+		   event_meta);
 	SPI_finish();
 	return added.nattributes;
 }

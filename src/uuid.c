@@ -62,6 +62,18 @@ dispatch_uuid_first(pg_uuid_t *id, TimestampTz at)
 }
 
 /*
+ * Makes an id the next one in their order; false of the last one.
+ */
+bool
+dispatch_uuid_next(pg_uuid_t *id)
+{
+	for (int i = UUID_LEN - 1; i >= 0; i--)
+		if (++id->data[i] != 0)
+			return true;
+	return false;
+}
+
+/*
  * Reads an id in its canonical form; false when the text is none.
  */
 bool

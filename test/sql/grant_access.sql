@@ -126,7 +126,7 @@ DECLARE
     function regprocedure;
 BEGIN
     FOR function IN SELECT p.oid FROM pg_proc AS p
-                     WHERE p.pronamespace = 'dispatch'::regnamespace AND p.proname IN ('get_type', 'list_types', 'get_attributes', 'type_history', 'validate', 'is_valid', 'validate_custom_data', 'cache_stats', 'get_dispatch', 'dispatch_id', 'history', 'request')
+                     WHERE p.pronamespace = 'dispatch'::regnamespace AND p.proname IN ('get_type', 'list_types', 'get_attributes', 'type_history', 'validate', 'is_valid', 'validate_custom_data', 'cache_stats', 'get_dispatch', 'dispatch_id', 'history', 'request', 'find_dispatches', 'count_dispatches', 'dispatch_status_counts')
     LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO regress_dispatch_one WITH GRANT OPTION', function);
     END LOOP;

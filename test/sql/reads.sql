@@ -131,7 +131,7 @@ GRANT SELECT ON dispatch.types, dispatch.attributes, dispatch.dispatches, dispat
 GRANT EXECUTE ON FUNCTION dispatch.get_dispatch(uuid), dispatch.history(uuid), dispatch.request(text, jsonb, jsonb) TO regress_dispatch_reader;
 SELECT set_config('test.id', :'id', false) = :'id';
 SET ROLE regress_dispatch_reader;
-SELECT name, doc ~ 'token-|8443|Authorization' AS leaks
+SELECT name, doc ~ 'token-|:8443|Authorization' AS leaks
   FROM (SELECT 'callbacks', string_agg(c::text, ' ') FROM dispatch.callbacks AS c
         UNION ALL SELECT 'events', string_agg(e::text, ' ') FROM dispatch.events AS e
         UNION ALL SELECT 'dispatches', string_agg(d::text, ' ') FROM dispatch.dispatches AS d

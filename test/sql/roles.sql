@@ -49,15 +49,15 @@ GRANT SELECT ON holders, roles TO PUBLIC;
 CREATE TEMP TABLE known (kind text, name text, access text);
 INSERT INTO known
 SELECT 'function', unnest(string_to_array(names, ' ')), access FROM (VALUES
-    ('read',   'get_type list_types get_attributes type_history validate is_valid validate_custom_data cache_stats get_dispatch dispatch_id history request'),
+    ('read',   'get_type list_types get_attributes type_history validate is_valid validate_custom_data cache_stats get_dispatch dispatch_id history request find_dispatches count_dispatches dispatch_status_counts'),
     ('write',  'create_dispatch add_job add_jobs add_participant add_participants remove_job remove_jobs remove_participant remove_participants update_status update_sub_status update_custom_data'),
-    ('admin',  'create_type create_attributes purge check_integrity retry_callbacks cancel_callbacks pause_host resume_host'),
+    ('admin',  'create_type create_attributes purge check_integrity retry_callbacks cancel_callbacks pause_host resume_host backfill_index'),
     ('listen', 'claim_callbacks finish_callbacks renew_callbacks'),
-    ('owner',  'grant_access adopt is_sealed merge_patch uuidv7 check_dispatch dispatches_deleted type_changed callback_queued')) AS k(access, names)
+    ('owner',  'grant_access adopt is_sealed merge_patch fits uuidv7 check_dispatch dispatches_deleted type_changed callback_queued')) AS k(access, names)
 UNION ALL
 SELECT 'relation', unnest(string_to_array(names, ' ')), access FROM (VALUES
     ('read',   'types attributes dispatches jobs participants events callbacks hosts'),
-    ('owner',  'type_events members event_log queue host_states attempts requests')) AS k(access, names);
+    ('owner',  'type_events backfills members event_log queue host_states attempts requests')) AS k(access, names);
 -- What there is and is not known; what is known and is not there.
 WITH there AS (
 SELECT 'function' AS kind, proname::text AS name FROM pg_proc WHERE pronamespace = 'dispatch'::regnamespace
@@ -158,7 +158,7 @@ CREATE FUNCTION pg_temp.operations() RETURNS TABLE (operation text, function tex
     VALUES ('createDispatchType', 'create_type'), ('createDispatchAttributes', 'create_attributes'), ('getDispatchAttributes', 'get_attributes'), ('getDispatchType', 'get_type'), ('getDispatchTypes', 'list_types'),
            ('createDispatch', 'create_dispatch'), ('addJob', 'add_job'), ('addMultipleJobs', 'add_jobs'), ('addParticipant', 'add_participant'), ('addMultipleParticipants', 'add_participants'),
            ('removeJob', 'remove_job'), ('removeMultipleJobs', 'remove_jobs'), ('removeParticipant', 'remove_participant'), ('removeMultipleParticipants', 'remove_participants'),
-           ('updateDispatchStatus', 'update_status'), ('updateDispatchSubStatus', 'update_sub_status'), ('updateDispatchCustomData', 'update_custom_data'), ('getDispatch', 'get_dispatch'), ('getDispatchHistory', 'history');
+           ('updateDispatchStatus', 'update_status'), ('updateDispatchSubStatus', 'update_sub_status'), ('updateDispatchCustomData', 'update_custom_data'), ('getDispatch', 'get_dispatch'), ('getDispatchHistory', 'history'), ('findDispatches', 'find_dispatches');
 $$;
 GRANT USAGE ON SCHEMA dispatch TO regress_dispatch_none;
 GRANT EXECUTE ON FUNCTION dispatch.request(text, jsonb, jsonb) TO regress_dispatch_none, regress_dispatch_listen;
