@@ -40,7 +40,7 @@ $dispatch->sql(
     SELECT dispatch.create_type('special', '{"initial": "NEW", "final": ["DONE", "LOST"],
         "transitions": {"NEW": ["DONE", "LOST"]}}', true, '{"by": "admin"}');
     SELECT dispatch.create_attributes('plain', '[
-        {"name": "zone", "dataType": "string", "defaultValue": "north",
+        {"name": "zone", "dataType": "string", "defaultValue": "north", "indexed": true,
          "validation": {"regex": "^\\\\w+$", "valueOneOf": ["north", "south"]}},
         {"name": "weight", "dataType": "number",
          "validation": {"range": {"min": 0.10, "max": 1e20}}}]')}
@@ -83,7 +83,8 @@ is( $dispatch->sql(
 $dispatch->sql(
     q{SELECT dispatch.create_attributes('plain', '[{"name": "driver", "dataType": "string",
         "validation": {"required": true}}]');
-    SELECT dispatch.create_attributes('special', '[{"name": "b", "dataType": "string"}]')});
+    SELECT dispatch.create_attributes('special', '[{"name": "b", "dataType": "string"},
+        {"name": "aa", "dataType": "number", "indexed": true}]')});
 is( $dispatch->sql(
         q{SELECT count(*) FROM dispatch.dispatches AS d
             WHERE NOT dispatch.is_valid(d.type_id, d.custom_data)}
@@ -108,6 +109,17 @@ sub check_operations
 
     is($dispatch->sql('SELECT * FROM dispatch.check_integrity()', $database),
         '', '... they belong together');
+    is( $dispatch->sql(
+            q{SELECT dispatch.count_dispatches('plain', '{"zone": "south"}')}, $database),
+        50,
+        '... are found by what is indexed');
+    like($errors->(q{SELECT dispatch.count_dispatches('special', '{"aa": 1e-30}')}),
+        qr/55000/, '... and not by what is not indexed yet');
+    is( $dispatch->sql(
+            q{SELECT dispatch.backfill_index('special');
+            SELECT dispatch.count_dispatches('special', '{"aa": 0.1e-29}')}, $database),
+        "5000\n100",
+        '... until it is');
     is( $dispatch->sql(
             q{SELECT dispatch.add_job(dispatch.dispatch_id('PLAIN-199'), 'new')}, $database),
         3,
