@@ -418,31 +418,36 @@ write_rows(StringInfo text, const Path *path, const char *rest, bool fits)
 }
 
 /*
- * Writes the rows of each type: what is open, and what is closed by status. What is in a
- * status can be either, where the type is not given.
+ * Writes the rows of each type: what is open, and what is closed by status. Where a
+ * status is asked for, it is a final one of a type or not.
  */
 static void
 write_types(StringInfo text, const Finder *finder)
 {
 	const DispatchSearch *search = finder->search;
-	const char *status = search->status != NULL ? " AND d.status = $4" : "";
+	const char *types = "SELECT y.id, NULL::boolean FROM dispatch.types AS y";
+	bool status = search->status != NULL;
 
-	appendStringInfo(text, "SELECT r.id FROM %s AS t(id) CROSS JOIN LATERAL (",
-					 search->type != NULL ? "(VALUES ($1))"
-										  : "(SELECT y.id FROM dispatch.types AS y)");
+	if (search->type != NULL)
+		types = "VALUES ($1, NULL::boolean)";
+	else if (status)
+		types = "SELECT y.id, y.lifecycle -> 'final' ? $4 FROM dispatch.types AS y";
+	appendStringInfo(text, "SELECT r.id FROM (%s) AS t(id, final) CROSS JOIN LATERAL (", types);
 	appendStringInfo(text,
 					 "(SELECT d.id FROM dispatch.dispatches AS d"
-					 " WHERE (d.type_id, d.id) >= (t.id, $2) AND d.type_id <= t.id"
+					 " WHERE t.final IS NOT TRUE"
+					 " AND (d.type_id, d.id) >= (t.id, $2) AND d.type_id <= t.id"
 					 " AND d.closed_at IS NULL%s ORDER BY d.type_id, d.id LIMIT $3)",
-					 status);
+					 status ? " AND d.status = $4" : "");
 	if (!search->open_only)
 		appendStringInfo(text,
 						 " UNION ALL (SELECT c.id FROM %s AS s(name) CROSS JOIN LATERAL ("
 						 "SELECT d.id FROM dispatch.dispatches AS d"
-						 " WHERE (d.type_id, d.status, d.id) >= (t.id, s.name, $2)"
+						 " WHERE t.final IS NOT FALSE"
+						 " AND (d.type_id, d.status, d.id) >= (t.id, s.name, $2)"
 						 " AND (d.type_id, d.status) <= (t.id, s.name) AND d.closed_at IS NOT NULL"
 						 " ORDER BY d.type_id, d.status, d.id LIMIT $3) AS c)",
-						 search->status != NULL ? "(VALUES ($4))" : "pg_catalog.unnest($5)");
+						 status ? "(VALUES ($4))" : "pg_catalog.unnest($5)");
 	appendStringInfoString(text, ") AS r");
 }
 
