@@ -300,9 +300,9 @@ write_path(StringInfo text, const Path *path)
 								 first, slot, last);
 			break;
 		case PATH_FINAL:
-			appendStringInfoString(text, "(d.type_id, d.status, d.id) >= ($1, $4, $2)"
-										 " AND (d.type_id, d.status) <= ($1, $4)"
-										 " AND d.closed_at IS NOT NULL");
+			appendStringInfoString(text, "(d.type_id, d.final_status, d.id) >= ($1, $4, $2)"
+										 " AND (d.type_id, d.final_status) <= ($1, $4)"
+										 " AND d.final_status IS NOT NULL");
 			break;
 		case PATH_OPEN:
 			appendStringInfoString(text, "(d.type_id, d.id) >= ($1, $2) AND d.type_id <= $1"
@@ -332,7 +332,7 @@ write_order(StringInfo text, const Path *path, const char *table)
 			appendStringInfo(text, "%s.slot%d, %s.id", table, path->slot + 1, table);
 			break;
 		case PATH_FINAL:
-			appendStringInfo(text, "%s.type_id, %s.status, %s.id", table, table, table);
+			appendStringInfo(text, "%s.type_id, %s.final_status, %s.id", table, table, table);
 			break;
 		case PATH_OPEN:
 			appendStringInfo(text, "%s.type_id, %s.id", table, table);
@@ -444,9 +444,10 @@ write_types(StringInfo text, const Finder *finder)
 						 " UNION ALL (SELECT c.id FROM %s AS s(name) CROSS JOIN LATERAL ("
 						 "SELECT d.id FROM dispatch.dispatches AS d"
 						 " WHERE t.final IS NOT FALSE"
-						 " AND (d.type_id, d.status, d.id) >= (t.id, s.name, $2)"
-						 " AND (d.type_id, d.status) <= (t.id, s.name) AND d.closed_at IS NOT NULL"
-						 " ORDER BY d.type_id, d.status, d.id LIMIT $3) AS c)",
+						 " AND (d.type_id, d.final_status, d.id) >= (t.id, s.name, $2)"
+						 " AND (d.type_id, d.final_status) <= (t.id, s.name)"
+						 " AND d.final_status IS NOT NULL"
+						 " ORDER BY d.type_id, d.final_status, d.id LIMIT $3) AS c)",
 						 status ? "(VALUES ($4))" : "pg_catalog.unnest($5)");
 	appendStringInfoString(text, ") AS r");
 }

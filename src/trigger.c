@@ -43,7 +43,8 @@ enum
 	COLUMN_CUSTOM_DATA,
 	COLUMN_EXTRA,
 	COLUMN_SLOTS,
-	COLUMNS = COLUMN_SLOTS + DISPATCH_MAX_INDEXED
+	COLUMN_FINAL_STATUS = COLUMN_SLOTS + DISPATCH_MAX_INDEXED,
+	COLUMNS
 };
 
 /* A row, with whatever columns of their own users have added behind ours. */
@@ -271,12 +272,24 @@ check_row(Row *row, const Row *old, bool refill, TupleDesc desc)
 }
 
 /*
+ * The status of what is closed, by which it is found.
+ */
+static void
+derive_final_status(Row *row)
+{
+	if (!row->nulls[COLUMN_CLOSED_AT])
+		set_column(row, COLUMN_FINAL_STATUS, row->values[COLUMN_STATUS], row->nulls[COLUMN_STATUS]);
+	else if (!row->nulls[COLUMN_FINAL_STATUS])
+		set_column(row, COLUMN_FINAL_STATUS, (Datum) 0, true);
+}
+
+/*
  * Whether an UPDATE sets slots.
  */
 static bool
 sets_slots(const TriggerData *data)
 {
-	for (int column = COLUMN_SLOTS; column < COLUMNS; column++)
+	for (int column = COLUMN_SLOTS; column < COLUMN_FINAL_STATUS; column++)
 		if (bms_is_member(column + 1 - FirstLowInvalidHeapAttributeNumber, data->tg_updatedcols))
 			return true;
 	return false;
@@ -329,6 +342,7 @@ dispatch_check_dispatch(PG_FUNCTION_ARGS)
 	if (update)
 		old = read_row(data->tg_trigtuple, desc);
 	check_row(&row, update ? &old : NULL, update && sets_slots(data), desc);
+	derive_final_status(&row);
 	for (int column = 0; column < COLUMNS; column++)
 		if (row.changed[column])
 			return PointerGetDatum(
