@@ -1,0 +1,2 @@
+\set n random(1, 900)
+SELECT count(*) FROM dispatch.find_dispatches('dated', '{"zone": "north"}', after => (SELECT p.id FROM places AS p WHERE p.n = :n));

@@ -1,0 +1,2 @@
+\set n random(1, 990000)
+SELECT count(*) FROM dispatch.find_dispatches('dated', jsonb_build_object('weight', jsonb_build_object('gte', :n::numeric, 'lt', :n::numeric + 100)));
