@@ -11,6 +11,7 @@ use utf8;
 use Encode qw(encode);
 use Test::More;
 
+use PostgreSQL::Test::Utils;
 use Dispatch;
 
 my $cases    = $ENV{DISPATCH_CASES} || 10_000;
@@ -23,6 +24,15 @@ srand($seed);
 
 sub any_of { return $_[ rand @_ ]; }
 sub chance { return rand() < $_[0]; }
+
+# --- The guide, from the first line to the last.
+
+my $guide   = slurp_file('doc/search.md');
+my @answers = map { $dispatch->sql($_) } $guide =~ /^```sql\n(.*?)^```$/msg;
+like($answers[1], qr/^([0-9a-f-]{36})\n\1\n\{.*"ROUTE-17"/s, 'the guide finds its dispatch');
+is(join(',', @answers[ 2, 3, 4 ]), ",1\nparcel|INITIATED|f|1,0", '... nothing after it, one in all, nothing to index');
+is($answers[5], 'ROUTE-17|north|' . $dispatch->sql('SELECT updated_at FROM dispatch.dispatches'), '... and joins it');
+$dispatch->sql(q{DELETE FROM dispatch.dispatches});
 
 # --- Values, as JSON text.
 
