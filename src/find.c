@@ -207,19 +207,14 @@ list_paths(Finder *finder)
 }
 
 /*
- * Requires the slots that are asked for to be filled for all dispatches; 55000.
+ * 55000: an attribute that is asked for is one of those whose slots are missing in
+ * older dispatches.
  */
 static void
-check_filled(const Finder *finder)
+check_missing(const Finder *finder, int missing)
 {
 	const DispatchType *type = finder->search->type;
-	Datum value = UUIDPGetDatum(&type->id);
-	int missing;
-	bool isnull;
 
-	if (dispatch_query(DISPATCH_FIND_BACKFILL, &value, NULL) == 0)
-		return;
-	missing = DatumGetInt32(dispatch_result(0, 1, &isnull));
 	for (int i = 0; i < finder->filter.count; i++)
 	{
 		int slot = finder->filter.conditions[i].slot;
@@ -236,8 +231,35 @@ check_filled(const Finder *finder)
 }
 
 /*
+ * Requires the slots that are asked for to be filled in all dispatches that the
+ * snapshot shows; 55000. Where it shows an older type than the one that we have, of
+ * which the attribute may not be part, they need not be, and nothing says so; 40001.
+ */
+static void
+check_filled(const Finder *finder)
+{
+	const DispatchType *type = finder->search->type;
+	Datum value = UUIDPGetDatum(&type->id);
+	int missing;
+	bool isnull;
+
+	if (!type->program.additional || dispatch_query(DISPATCH_FIND_BACKFILL, &value, NULL) == 0)
+		return;
+	if (DatumGetInt32(dispatch_result(0, 1, &isnull)) != type->revision)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("dispatch type \"%s\" got attributes after the transaction's snapshot "
+						"was taken",
+						type->name),
+				 errhint("Search again, in another transaction.")));
+	missing = DatumGetInt32(dispatch_result(0, 2, &isnull));
+	if (!isnull)
+		check_missing(finder, missing);
+}
+
+/*
  * Checks what is asked for, and prepares to find it. False where nothing can be
- * found. 22023, P0002, 55000.
+ * found. 22023, P0002, 40001, 55000.
  */
 static bool
 prepare(Finder *finder, const DispatchSearch *search)
@@ -572,7 +594,8 @@ choose_page(Finder *finder)
 /*
  * Finds the ids of a page, in order: rows of the last result, between
  * SPI_connect() and SPI_finish(). 22023: a filter that is malformed or without a
- * type; 55000: of an attribute that older dispatches are not indexed by yet.
+ * type; 55000: of an attribute that older dispatches are not indexed by yet; 40001:
+ * the type, of free members, is newer than the snapshot.
  */
 uint64
 dispatch_find_page(const DispatchSearch *search)

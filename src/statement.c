@@ -132,7 +132,8 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		{ UUIDOID, JSONBOID, TIMESTAMPTZOID } },
 	/*
 	 * Only where dispatches of the type may hold values of the attributes already: other
-	 * members are allowed, and others than this transaction know the type.
+	 * members are allowed, and there are dispatches, or others than this transaction, which
+	 * may be making some, know the type.
 	 */
 	[DISPATCH_ADD_BACKFILL] = { SPI_OK_INSERT,
 		"INSERT INTO dispatch.backfills AS b (type_id, revision, slots)"
@@ -140,18 +141,27 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"  FROM dispatch.types AS t"
 		" WHERE t.id = $1"
 		"   AND t.additional_attributes"
-		"   AND NOT EXISTS (SELECT"
+		"   AND (NOT EXISTS (SELECT"
 		"         FROM dispatch.type_events AS e"
 		"        WHERE e.type_id = $1"
 		"          AND e.sequence = 1"
 		"          AND e.xmin = pg_catalog.xid(pg_catalog.pg_current_xact_id()))"
+		"    OR EXISTS (SELECT"
+		"         FROM dispatch.dispatches AS d"
+		"        WHERE d.type_id = $1"
+		"          AND d.closed_at IS NULL)"
+		"    OR EXISTS (SELECT"
+		"         FROM dispatch.dispatches AS d"
+		"        WHERE d.type_id = $1"
+		"          AND d.final_status IS NOT NULL))"
 		"    ON CONFLICT ON CONSTRAINT backfills_pkey"
 		"    DO UPDATE SET revision = excluded.revision, slots = b.slots | $2, after_id = NULL",
 		{ UUIDOID, INT4OID } },
 	[DISPATCH_FIND_BACKFILL] = { SPI_OK_SELECT,
-		"SELECT b.slots"
-		"  FROM dispatch.backfills AS b"
-		" WHERE b.type_id = $1",
+		"SELECT t.revision, b.slots"
+		"  FROM dispatch.types AS t"
+		"  LEFT JOIN dispatch.backfills AS b ON b.type_id = t.id"
+		" WHERE t.id = $1",
 		{ UUIDOID } },
 	[DISPATCH_LOCK_BACKFILL] = { SPI_OK_SELECT,
 		"SELECT b.revision, b.after_id"

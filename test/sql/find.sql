@@ -123,10 +123,18 @@ SELECT slots FROM dispatch.backfills;
 SELECT dispatch.backfill_index('loose');
 SELECT :found('loose', '{"size": 3, "color": "red"}')));
 SELECT * FROM dispatch.check_integrity();
--- A type and its attributes made in one transaction need none of that.
+-- A type and its attributes made in one transaction need none of that, unless there are dispatches in between.
 BEGIN;
 SELECT dispatch.create_type('fresh', additional_attributes => true) IS NOT NULL, dispatch.create_attributes('fresh', '[{"name": "color", "dataType": "string", "indexed": true}]'),
        dispatch.create_attributes('fresh', '[{"name": "size", "dataType": "number", "indexed": true}]');
 COMMIT;
 SELECT count(*) FROM dispatch.find_dispatches('fresh', '{"color": "red", "size": 1}');
+BEGIN;
+SELECT dispatch.create_type('open', additional_attributes => true) IS NOT NULL, dispatch.create_type('done', additional_attributes => true) IS NOT NULL;
+SELECT dispatch.create_dispatch('open', 'OPEN-1', custom_data => '{"color": "red"}') IS NOT NULL,
+       dispatch.update_status(dispatch.create_dispatch('done', 'DONE-1', custom_data => '{"color": "red"}'), 'CLOSED');
+SELECT dispatch.create_attributes(t, '[{"name": "color", "dataType": "string", "indexed": true}]') FROM unnest('{open,done}'::text[]) AS t;
+COMMIT;
+SELECT split_part(pg_temp.fails(format('SELECT dispatch.find_dispatches(%L, ''{"color": "red"}'')', t)), ':', 1), dispatch.backfill_index(t, 1000) FROM unnest('{open,done}'::text[]) AS t;
+SELECT :found(t, '{"color": "red"}'))) FROM unnest('{open,done}'::text[]) AS t;
 DROP EXTENSION dispatch CASCADE;
