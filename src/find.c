@@ -650,3 +650,24 @@ dispatch_find_count(const DispatchSearch *search)
 	AtEOXact_GUC(true, level);
 	return count;
 }
+
+/*
+ * Counts the dispatches of a type, or of each where that is NULL, by their status:
+ * rows of the last result, (type_name, status, closed, dispatches), between
+ * SPI_connect() and SPI_finish().
+ */
+uint64
+dispatch_find_status_counts(const DispatchType *type, bool open_only)
+{
+	Datum values[2] = { 0, BoolGetDatum(open_only) };
+	char nulls[] = { type == NULL ? 'n' : ' ', ' ', '\0' };
+	uint64 rows;
+	int level;
+
+	if (type != NULL)
+		values[0] = UUIDPGetDatum(&type->id);
+	level = begin_settings();
+	rows = dispatch_query(DISPATCH_COUNT_STATUSES, values, nulls);
+	AtEOXact_GUC(true, level);
+	return rows;
+}

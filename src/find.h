@@ -30,5 +30,6 @@ typedef struct DispatchSearch
 
 extern uint64 dispatch_find_page(const DispatchSearch *search);
 extern int64 dispatch_find_count(const DispatchSearch *search);
+extern uint64 dispatch_find_status_counts(const DispatchType *type, bool open_only);
 
 #endif

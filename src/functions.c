@@ -344,16 +344,12 @@ dispatch_status_counts(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	const DispatchType *type = optional_type(fcinfo);
-	char nulls[] = { type == NULL ? 'n' : ' ', ' ', '\0' };
-	Datum values[2] = { 0 };
+	bool open_only = required_boolean(fcinfo, 1, "open_only");
 	uint64 rows;
 
-	if (type != NULL)
-		values[0] = UUIDPGetDatum(&type->id);
-	values[1] = BoolGetDatum(required_boolean(fcinfo, 1, "open_only"));
 	InitMaterializedSRF(fcinfo, 0);
 	dispatch_connect();
-	rows = dispatch_query(DISPATCH_COUNT_STATUSES, values, nulls);
+	rows = dispatch_find_status_counts(type, open_only);
 	for (uint64 row = 0; row < rows; row++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[row]);
 	SPI_finish();
