@@ -9,6 +9,7 @@
 
 #include "document.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
 #include "compat.h"
@@ -312,6 +313,23 @@ char *
 dispatch_value_text(const DispatchValue *value)
 {
 	return JsonbToCString(NULL, &dispatch_value_document(value)->root, 0);
+}
+
+/*
+ * A string in UTF-8: itself, where it is that or its encoding is not known, else a
+ * copy that is allocated in the current context. *length becomes that of the result.
+ */
+const char *
+dispatch_utf8(const char *string, int *length)
+{
+	const char *utf8;
+
+	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
+		return string;
+	utf8 = pg_server_to_any(string, *length, PG_UTF8);
+	if (utf8 != string)
+		*length = (int) strlen(utf8);
+	return utf8;
 }
 
 /*

@@ -61,6 +61,7 @@ extern int dispatch_key_compare(const char *a, int alen, const char *b, int blen
 extern bool dispatch_value_equal(const DispatchValue *a, const DispatchValue *b);
 extern const char *dispatch_kind_name(DispatchKind kind);
 
+extern const char *dispatch_utf8(const char *string, int *length);
 extern char *dispatch_value_string(const DispatchValue *value);
 extern char *dispatch_value_text(const DispatchValue *value);
 extern JsonbValue dispatch_value_jsonb(const DispatchValue *value);

@@ -15,7 +15,6 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/array.h"
@@ -69,15 +68,11 @@ mix_bytes(uint64 hash, const char *data, int length)
 static uint64
 mix_string(uint64 hash, const char *data, int length)
 {
-	char *utf8;
+	const char *utf8 = dispatch_utf8(data, &length);
 
-	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
-		return mix_bytes(hash, data, length);
-	utf8 = pg_server_to_any(data, length, PG_UTF8);
-	if (utf8 == data)
-		return mix_bytes(hash, data, length);
-	hash = mix_bytes(hash, utf8, strlen(utf8));
-	pfree(utf8);
+	hash = mix_bytes(hash, utf8, length);
+	if (utf8 != data)
+		pfree((char *) utf8);
 	return hash;
 }
 

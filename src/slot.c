@@ -22,8 +22,6 @@
 
 #include "slot.h"
 
-#include "mb/pg_wchar.h"
-
 #include "compat.h"
 #include "decimal.h"
 #include "seal.h"
@@ -72,17 +70,12 @@ write_bytes(KeyWriter *writer, unsigned char kind, const char *bytes, int length
 static void
 write_string(KeyWriter *writer, const DispatchValue *value)
 {
-	char *utf8 = (char *) value->as.string;
+	int length = value->length;
+	const char *utf8 = dispatch_utf8(value->as.string, &length);
 
-	if (GetDatabaseEncoding() != PG_SQL_ASCII)
-		utf8 = pg_server_to_any(value->as.string, value->length, PG_UTF8);
-	if (utf8 == value->as.string)
-		write_bytes(writer, KEY_STRING, utf8, value->length);
-	else
-	{
-		write_bytes(writer, KEY_STRING, utf8, (int) strlen(utf8));
-		pfree(utf8);
-	}
+	write_bytes(writer, KEY_STRING, utf8, length);
+	if (utf8 != value->as.string)
+		pfree((char *) utf8);
 }
 
 /*
@@ -256,21 +249,12 @@ dispatch_slot_range(const pg_uuid_t *type_id, DispatchComparison comparison,
 static int
 compare_strings(const DispatchValue *a, const DispatchValue *b)
 {
-	bool convert = GetDatabaseEncoding() != PG_UTF8 && GetDatabaseEncoding() != PG_SQL_ASCII;
-	char *utf8_a = (char *) a->as.string;
-	char *utf8_b = (char *) b->as.string;
 	int length_a = a->length;
 	int length_b = b->length;
-	int order;
+	const char *utf8_a = dispatch_utf8(a->as.string, &length_a);
+	const char *utf8_b = dispatch_utf8(b->as.string, &length_b);
+	int order = memcmp(utf8_a, utf8_b, Min(length_a, length_b));
 
-	if (convert)
-	{
-		utf8_a = pg_server_to_any(a->as.string, a->length, PG_UTF8);
-		utf8_b = pg_server_to_any(b->as.string, b->length, PG_UTF8);
-		length_a = utf8_a == a->as.string ? length_a : (int) strlen(utf8_a);
-		length_b = utf8_b == b->as.string ? length_b : (int) strlen(utf8_b);
-	}
-	order = memcmp(utf8_a, utf8_b, Min(length_a, length_b));
 	return order != 0 ? order : length_a - length_b;
 }
 

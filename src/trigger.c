@@ -272,15 +272,26 @@ check_row(Row *row, const Row *old, bool refill, TupleDesc desc)
 }
 
 /*
+ * Whether a row has the final status that belongs to its status.
+ */
+static bool
+fits_final_status(const Row *row)
+{
+	if (row->nulls[COLUMN_CLOSED_AT] || row->nulls[COLUMN_STATUS])
+		return row->nulls[COLUMN_FINAL_STATUS];
+	return !row->nulls[COLUMN_FINAL_STATUS] &&
+		   datumIsEqual(row->values[COLUMN_FINAL_STATUS], row->values[COLUMN_STATUS], false, -1);
+}
+
+/*
  * The status of what is closed, by which it is found.
  */
 static void
 derive_final_status(Row *row)
 {
-	if (!row->nulls[COLUMN_CLOSED_AT])
-		set_column(row, COLUMN_FINAL_STATUS, row->values[COLUMN_STATUS], row->nulls[COLUMN_STATUS]);
-	else if (!row->nulls[COLUMN_FINAL_STATUS])
-		set_column(row, COLUMN_FINAL_STATUS, (Datum) 0, true);
+	if (!fits_final_status(row))
+		set_column(row, COLUMN_FINAL_STATUS, row->values[COLUMN_STATUS],
+				   row->nulls[COLUMN_CLOSED_AT] || row->nulls[COLUMN_STATUS]);
 }
 
 /*

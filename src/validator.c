@@ -206,18 +206,12 @@ check_pattern(const DispatchAttribute *attribute, const DispatchValue *value,
 			  DispatchFindings *findings)
 {
 	bool utf8 = GetDatabaseEncoding() == PG_UTF8;
-	bool convert = !utf8 && GetDatabaseEncoding() != PG_SQL_ASCII;
-	char *subject = (char *) value->as.string;
 	int length = value->length;
-	DispatchMatch match;
+	const char *subject = dispatch_utf8(value->as.string, &length);
+	DispatchMatch match = dispatch_pattern_search(attribute->pattern, subject, length, utf8);
 
-	if (convert)
-		subject = pg_server_to_any(value->as.string, value->length, PG_UTF8);
 	if (subject != value->as.string)
-		length = strlen(subject);
-	match = dispatch_pattern_search(attribute->pattern, subject, length, utf8);
-	if (subject != value->as.string)
-		pfree(subject);
+		pfree((char *) subject);
 	if (match == DISPATCH_MATCH)
 		return DISPATCH_VALID;
 	if (match == DISPATCH_MATCH_LIMIT)
