@@ -1,6 +1,18 @@
--- In databases of other encodings: characters, patterns and seals are the same.
+-- In databases of other encodings: characters, patterns and seals are the same, and so are the keys
+-- by which dispatches are found and their order.
 SET client_min_messages = warning;
+SET client_encoding = 'UTF8';
 SELECT current_database() AS home \gset
+\set make_findable 'SELECT dispatch.create_type(''findable'') IS NOT NULL AS made; SELECT dispatch.create_attributes(''findable'', ''[{"name": "word", "dataType": "string", "indexed": true}]''); SELECT count(dispatch.create_dispatch(''findable'', ''WORD-'' || n, custom_data => jsonb_build_object(''word'', w))) FROM unnest(ARRAY[''z'', ''ä'', ''ÿ'', repeat(''ä'', 200), repeat(''ä'', 200) || ''b'']) WITH ORDINALITY AS v(w, n);'
+\set show_keys 'SELECT d.dispatch_ref, length(d.slot1), encode(substr(d.slot1, 9, 3), ''hex'') AS first, encode(substr(d.slot1, 264), ''hex'') AS hash FROM dispatch.dispatches AS d WHERE d.dispatch_ref ~ ''WORD'' ORDER BY d.slot1;'
+\set find_words 'SELECT f.what, (SELECT string_agg(d.dispatch_ref, '' '' ORDER BY d.id) FROM dispatch.find_dispatches(''findable'', jsonb_build_object(''word'', f.asked)) AS i JOIN dispatch.dispatches AS d ON d.id = i) AS found FROM (VALUES (''equal'', ''"ä"''::jsonb), (''long'', to_jsonb(repeat(''ä'', 200))), (''above'', ''{"gt": "ä"}''), (''below'', ''{"lt": "ä"}''), (''above long'', jsonb_build_object(''gt'', repeat(''ä'', 200))), (''up to long'', jsonb_build_object(''lte'', repeat(''ä'', 200)))) AS f(what, asked);'
+CREATE EXTENSION dispatch;
+\pset format unaligned
+\pset footer off
+:make_findable
+:show_keys
+:find_words
+DROP EXTENSION dispatch CASCADE;
 DROP DATABASE IF EXISTS regress_dispatch_latin1;
 CREATE DATABASE regress_dispatch_latin1 ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C';
 \c regress_dispatch_latin1
@@ -25,6 +37,10 @@ SELECT dispatch.create_attributes('parcel', jsonb_build_array(jsonb_build_object
 SELECT dispatch.create_attributes('parcel', jsonb_build_array(jsonb_build_object('name', 'longer', 'dataType', 'string', 'validation', jsonb_build_object('regex', repeat('ä', 1001)))));
 SELECT dispatch.create_attributes('parcel', '[{"name": "broken", "dataType": "string", "validation": {"regex": "ä("}}]');
 \set VERBOSITY default
+
+:make_findable
+:show_keys
+:find_words
 
 -- A row that was sealed in a database of UTF-8 fits, in whatever order the keys lie here.
 INSERT INTO dispatch.dispatches (type_id, dispatch_ref, status, type_revision, seal, custom_data)
@@ -56,6 +72,13 @@ CREATE FUNCTION pg_temp.rules(document text) RETURNS text LANGUAGE sql AS $$ SEL
 SELECT pg_temp.rules('{"street": "' || E'\xE4\xF6\xFC' || 'abc"}') AS length, pg_temp.rules('{"street": "' || E'\xE4' || '"}') AS length_of_one, pg_temp.rules('{"size": "gro' || E'\xDF' || '"}') AS other, pg_temp.rules('{"town": "Gro' || E'\xDF' || '"}') AS pattern,
        length(dispatch.create_dispatch('parcel', 'BYTES-1', custom_data => ('{"street": "' || E'\xE4\xF6\xFC' || 'abc"}')::jsonb)::text) AS created;
 SELECT d.custom_data = ('{"street": "' || E'\xE4\xF6\xFC' || 'abc"}')::jsonb AS kept, dispatch.is_sealed(d.type_id, d.type_revision, d.custom_data, d.status, d.closed_at, d.seal) AS sealed FROM dispatch.dispatches AS d;
+:make_findable
+:show_keys
+:find_words
+-- ... which are found by their bytes.
+SELECT dispatch.create_dispatch('findable', 'WORD-6', custom_data => ('{"word": "' || E'\xE4' || '"}')::jsonb) IS NOT NULL AS created;
+SELECT (SELECT string_agg(d.dispatch_ref, ' ' ORDER BY d.id) FROM dispatch.find_dispatches('findable', f.filter) AS i JOIN dispatch.dispatches AS d ON d.id = i) AS found
+  FROM (VALUES (('{"word": "' || E'\xE4' || '"}')::jsonb), (('{"word": {"gt": "' || E'\xE3' || '"}}')::jsonb)) AS f(filter);
 \set VERBOSITY sqlstate
 SELECT dispatch.create_attributes('parcel', ('[{"name": "broken", "dataType": "string", "validation": {"regex": "' || E'\xDF' || '"}}]')::jsonb);
 \set VERBOSITY default
