@@ -47,6 +47,13 @@ INSERT INTO dispatch.dispatches (type_id, dispatch_ref, status, type_revision, s
 VALUES ('00000000-0000-7000-8000-0000000000ff', 'sealed-utf8', 'INITIATED', 3, -4620499135313769695, '{"ü": "ä", "zz": [1.50, "é"], "öö": null, "a": {"ß": true}}');
 SELECT d.custom_data FROM dispatch.dispatches AS d WHERE d.dispatch_ref = 'sealed-utf8';
 
+-- What is indexed has the same keys as in a database of UTF-8, and their order, by code points.
+SELECT dispatch.create_type('words') IS NOT NULL AS created, dispatch.create_attributes('words', '[{"name": "word", "dataType": "string", "indexed": true}]');
+SELECT count(dispatch.create_dispatch('words', custom_data => jsonb_build_object('word', w))) FROM unnest('{Z,z,ß,ÿ,"éa",é}'::text[]) AS w;
+SELECT d.custom_data ->> 'word' AS word, substr(d.slot1, 9) AS key FROM dispatch.dispatches AS d JOIN dispatch.types AS t ON t.id = d.type_id WHERE t.name = 'words' ORDER BY d.slot1;
+SELECT string_agg(d.custom_data ->> 'word', ' ' ORDER BY d.slot1) AS found FROM dispatch.find_dispatches('words', '{"word": {"gt": "z", "lte": "é"}}') AS f JOIN dispatch.dispatches AS d ON d.id = f;
+SELECT dispatch.count_dispatches('words', '{"word": "ß"}') AS one, dispatch.count_dispatches('words', jsonb_build_object('word', jsonb_build_object('lt', repeat('é', 300)))) AS below, dispatch.count_dispatches('words', jsonb_build_object('word', jsonb_build_object('gte', repeat('é', 300)))) AS above;
+
 DROP EXTENSION dispatch CASCADE;
 \c :home
 SET client_min_messages = warning;
@@ -82,6 +89,11 @@ SELECT (SELECT string_agg(d.dispatch_ref, ' ' ORDER BY d.id) FROM dispatch.find_
 \set VERBOSITY sqlstate
 SELECT dispatch.create_attributes('parcel', ('[{"name": "broken", "dataType": "string", "validation": {"regex": "' || E'\xDF' || '"}}]')::jsonb);
 \set VERBOSITY default
+
+SELECT dispatch.create_type('words') IS NOT NULL AS created, dispatch.create_attributes('words', '[{"name": "word", "dataType": "string", "indexed": true}]');
+SELECT count(dispatch.create_dispatch('words', custom_data => ('{"word": "' || w || '"}')::jsonb)) FROM unnest(ARRAY['z', 'é', E'\xDF', E'\xFF\xFE']) AS w;
+SELECT substr(d.slot1, 9) AS key FROM dispatch.dispatches AS d JOIN dispatch.types AS t ON t.id = d.type_id WHERE t.name = 'words' ORDER BY d.slot1;
+SELECT dispatch.count_dispatches('words', ('{"word": {"gte": "' || E'\xDF' || '"}}')::jsonb) AS above;
 
 DROP EXTENSION dispatch CASCADE;
 \c :home
