@@ -105,6 +105,9 @@ CREATE TABLE dispatch.dispatches (
 -- The status is left out of the index, so that a change of status stays HOT.
 CREATE INDEX dispatches_open_idx ON dispatch.dispatches (type_id, id) WHERE closed_at IS NULL;
 
+-- Beside the primary key: whether one of very many dispatches is open is seen without its row.
+CREATE INDEX dispatches_open_id_idx ON dispatch.dispatches (id) WHERE closed_at IS NULL;
+
 CREATE INDEX dispatches_closed_idx ON dispatch.dispatches (closed_at) WHERE closed_at IS NOT NULL;
 
 -- By a column of its own: with the status in any index, partial or not, no change of it would be HOT.
@@ -121,6 +124,7 @@ CREATE INDEX dispatches_slot8_idx ON dispatch.dispatches (slot8, id) WHERE slot8
 
 COMMENT ON INDEX dispatch.dispatches_closed_idx IS 'what can be purged, oldest first';
 COMMENT ON INDEX dispatch.dispatches_open_idx IS 'the dispatches of a type that are open';
+COMMENT ON INDEX dispatch.dispatches_open_id_idx IS 'which dispatches are open';
 COMMENT ON INDEX dispatch.dispatches_final_idx IS 'the dispatches of a type that are closed, by status';
 COMMENT ON INDEX dispatch.dispatches_slot1_idx IS 'the values of indexed attributes';
 COMMENT ON INDEX dispatch.dispatches_slot2_idx IS 'the values of indexed attributes';

@@ -87,6 +87,7 @@ typedef struct Finder
 	const DispatchSearch *search;
 	DispatchFilter filter;
 	bool final; /* the status is a final one of the type */
+	bool open;  /* what is closed cannot be it */
 	int npaths;
 	Path paths[MOST_PATHS];
 	Datum values[PARAMETERS];
@@ -196,7 +197,7 @@ list_paths(Finder *finder)
 				 finder->filter.conditions[i].one);
 	if (search->type != NULL && finder->final)
 		add_path(finder, PATH_FINAL, 0, true);
-	else if (search->type != NULL && (search->status != NULL || search->open_only))
+	else if (search->type != NULL && finder->open)
 		add_path(finder, PATH_OPEN, 0, true);
 	if (finder->npaths > 0)
 		return;
@@ -288,6 +289,7 @@ prepare(Finder *finder, const DispatchSearch *search)
 		if (status < 0 || (finder->final && search->open_only))
 			return false;
 	}
+	finder->open = search->open_only || (status >= 0 && !finder->final);
 	list_paths(finder);
 	bind(finder);
 	return !finder->filter.nothing;
@@ -384,7 +386,7 @@ rest_of(const Finder *finder, const Path *path)
 		appendStringInfoString(&text, " AND d.type_id = $1");
 	if (search->status != NULL && path->kind != PATH_FINAL)
 		appendStringInfoString(&text, " AND d.status = $4");
-	if (search->open_only && path->kind != PATH_OPEN)
+	if (finder->open && path->kind != PATH_OPEN)
 		appendStringInfoString(&text, " AND d.closed_at IS NULL");
 	for (int i = 0; i < finder->filter.count; i++)
 	{
@@ -421,8 +423,8 @@ static void
 write_rows(StringInfo text, const Path *path, const char *rest, bool fits)
 {
 	const char *table = by_member(path) ? "m" : "d";
-	const char *holds = psprintf(by_member(path) ? "(SELECT true%s FROM dispatch.dispatches AS d"
-												   " WHERE d.id = m.dispatch_id LIMIT 1)"
+	const char *holds = psprintf(by_member(path) ? "(SELECT true FROM dispatch.dispatches AS d"
+												   " WHERE d.id = m.dispatch_id%s LIMIT 1)"
 												 : "(true%s)",
 								 rest);
 

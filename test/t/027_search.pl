@@ -311,6 +311,9 @@ $dispatch->sql(
     INSERT INTO dispatch.dispatches (type_id, custom_data)
     SELECT t.id, '{"code": "often", "n": 1}' FROM dispatch.types AS t, generate_series(1, 5) AS i WHERE t.name = 'tiny';
     UPDATE dispatch.dispatches AS d SET status = 'CLOSED' FROM dispatch.types AS t WHERE t.id = d.type_id AND t.name = 'huge' AND (d.custom_data ->> 'n')::integer <= 30000;
+    INSERT INTO dispatch.members (dispatch_id, sequence, added_at, ordinal, kind, state, member_id)
+    SELECT d.id, 1, now(), 1, 'p', 'c', 'driver-all' FROM dispatch.dispatches AS d JOIN dispatch.types AS t ON t.id = d.type_id
+     WHERE t.name = 'huge' AND ((d.custom_data ->> 'n')::integer <= 1000 OR (d.custom_data ->> 'n')::integer > 59990);
     VACUUM dispatch.dispatches;}
 );
 my %searches = (
@@ -324,6 +327,7 @@ my %searches = (
     'counts of what is open'            => [ 99,   q{SELECT * FROM dispatch.dispatch_status_counts('tiny', true)} ],
     'a closed status'                   => [ 40,   q{SELECT * FROM dispatch.find_dispatches('huge', status => 'CLOSED', max_rows => 10)} ],
     'a closed status of any type'       => [ 150,  q{SELECT * FROM dispatch.find_dispatches(NULL, status => 'CLOSED', max_rows => 10)} ],
+    'what is open of a participant'     => [ 2600, q{SELECT * FROM dispatch.find_dispatches(NULL, participant_id => 'driver-all', open_only => true)} ],
     'a participant'                     => [ 300,  q{SELECT * FROM dispatch.find_dispatches(NULL, participant_id => 'driver-3', max_rows => 50)} ]);
 my %statistics = (
     'without statistics'                => q{DELETE FROM pg_statistic WHERE starelid = 'dispatch.dispatches'::regclass},
