@@ -337,6 +337,15 @@ is($reader->wait, 0, '... an attribute is seen at once') or diag($reader->log);
 is(contents('replica'), contents('postgres'), '... it follows');
 is($dispatch->sql('SELECT * FROM dispatch.check_integrity()', 'replica'), '', '... all is well');
 
+# What is indexed meanwhile is found there too, and not before.
+my $by_aa = q{SELECT dispatch.count_dispatches('special', '{"aa": 1e-30}')};
+my (undef, undef, $unfilled) = $node->psql('replica', $by_aa, on_error_stop => 0);
+like($unfilled, qr/backfill_index/, '... what is not indexed yet is an error');
+is($dispatch->sql(q{SELECT dispatch.backfill_index('special', 100000)}) > 0, 1, '... it is indexed');
+$node->wait_for_catchup('replica');
+is($dispatch->sql($by_aa, 'replica'), 100, '... and found');
+is(contents('replica'), contents('postgres'), '... all of it follows');
+
 # It takes over.
 $dispatch->sql('DROP SUBSCRIPTION replica', 'replica');
 is( $dispatch->sql(
