@@ -28,8 +28,8 @@
 
 /*
  * Waits for the transactions that have written dispatches and may not have known
- * the attribute, as CREATE INDEX CONCURRENTLY does; keeps no lock. Whoever begins to write
- * later knows it.
+ * the attribute, as CREATE INDEX CONCURRENTLY does, and for a VACUUM, whose lock is
+ * like theirs; keeps no lock. Whoever begins to write later knows the attribute.
  */
 static void
 wait_for_writers(void)
@@ -50,27 +50,27 @@ fill_batch(const pg_uuid_t *type_id, int64 max_rows)
 {
 	pg_uuid_t first = { { 0 } };
 	Datum values[4] = { UUIDPGetDatum(type_id) };
-	int64 looked;
-	bool started;
+	Datum last;
+	int64 looked = 0;
 	bool isnull;
 
 	if (dispatch_execute(DISPATCH_LOCK_BACKFILL, values, NULL) == 0)
 		return 0;
 	values[1] = dispatch_result(0, 1, &isnull);
-	values[2] = dispatch_result(0, 2, &isnull);
-	started = !isnull;
-	if (started)
-	{
-		first = *DatumGetUUIDP(values[2]);
-		(void) dispatch_uuid_next(&first);
-	}
-	else
+	last = dispatch_result(0, 2, &isnull);
+	if (isnull)
 		wait_for_writers();
-	values[2] = UUIDPGetDatum(&first);
-	values[3] = Int64GetDatum(max_rows);
-	(void) dispatch_execute(DISPATCH_BACKFILL, values, NULL);
-	looked = DatumGetInt64(dispatch_result(0, 1, &isnull));
-	values[1] = dispatch_result(0, 2, &isnull);
+	else
+		first = *DatumGetUUIDP(last);
+	if (isnull || dispatch_uuid_next(&first))
+	{
+		values[2] = UUIDPGetDatum(&first);
+		values[3] = Int64GetDatum(max_rows);
+		(void) dispatch_execute(DISPATCH_BACKFILL, values, NULL);
+		looked = DatumGetInt64(dispatch_result(0, 1, &isnull));
+		last = dispatch_result(0, 2, &isnull);
+	}
+	values[1] = last;
 	(void) dispatch_execute(looked < max_rows ? DISPATCH_END_BACKFILL : DISPATCH_MOVE_BACKFILL,
 							values, NULL);
 	return looked;

@@ -123,6 +123,12 @@ SELECT slots FROM dispatch.backfills;
 SELECT dispatch.backfill_index('loose');
 SELECT :found('loose', '{"size": 3, "color": "red"}')));
 SELECT * FROM dispatch.check_integrity();
+-- An id than which none is larger is the last.
+INSERT INTO dispatch.dispatches (id, type_id, dispatch_ref, custom_data) SELECT 'ffffffff-ffff-ffff-ffff-ffffffffffff', id, 'LAST-1', '{"shape": "round", "owner": "ada"}' FROM dispatch.types WHERE name = 'loose';
+SELECT dispatch.create_attributes('loose', '[{"name": "owner", "dataType": "string", "indexed": true}]'), count(*) AS dispatches FROM dispatch.dispatches \gset
+SELECT dispatch.backfill_index('loose', :dispatches) = :dispatches, dispatch.backfill_index('loose', :dispatches);
+SELECT :found('loose', '{"owner": "ada"}')));
+DELETE FROM dispatch.dispatches WHERE dispatch_ref = 'LAST-1';
 -- A type and its attributes made in one transaction need none of that, unless there are dispatches in between.
 BEGIN;
 SELECT dispatch.create_type('fresh', additional_attributes => true) IS NOT NULL, dispatch.create_attributes('fresh', '[{"name": "color", "dataType": "string", "indexed": true}]'),
