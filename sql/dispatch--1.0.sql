@@ -106,7 +106,7 @@ CREATE TABLE dispatch.dispatches (
 CREATE INDEX dispatches_open_idx ON dispatch.dispatches (type_id, id) WHERE closed_at IS NULL;
 
 -- Beside the primary key: whether one of very many dispatches is open is seen without its row.
-CREATE INDEX dispatches_open_id_idx ON dispatch.dispatches (id) WHERE closed_at IS NULL;
+CREATE INDEX dispatches_open_id_idx ON dispatch.dispatches (id, type_id) WHERE closed_at IS NULL;
 
 CREATE INDEX dispatches_closed_idx ON dispatch.dispatches (closed_at) WHERE closed_at IS NOT NULL;
 

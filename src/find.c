@@ -106,6 +106,7 @@ static const struct
 	{ "enable_seqscan", "off" },
 	{ "enable_bitmapscan", "off" },
 	{ "enable_sort", "off" },
+	{ "enable_incremental_sort", "off" },
 	{ "jit", "off" },
 	{ "max_parallel_workers_per_gather", "0" },
 };
@@ -416,17 +417,34 @@ by_member(const Path *path)
 }
 
 /*
+ * A condition: that the rest holds for a row of a path. That of a member is looked up: what is
+ * open in the index of that, which alone has that order, since most of a member's
+ * dispatches are closed, and not in memory.
+ */
+static const char *
+condition_of(const Finder *finder, const Path *path, const char *rest)
+{
+	if (!by_member(path))
+		return psprintf("(true%s)", rest);
+	if (!finder->open)
+		return psprintf("(SELECT true FROM dispatch.dispatches AS d"
+						" WHERE d.id = m.dispatch_id%s LIMIT 1)",
+						rest);
+	return psprintf("(SELECT true FROM dispatch.dispatches AS d"
+					" WHERE d.id >= m.dispatch_id AND d.id <= m.dispatch_id%s"
+					" ORDER BY d.id, d.type_id LIMIT 1)",
+					rest);
+}
+
+/*
  * Writes a query for the columns by which a path is ordered, in that order: of the rows
  * of which the rest holds, or of all, with "fits" saying whether it does.
  */
 static void
-write_rows(StringInfo text, const Path *path, const char *rest, bool fits)
+write_rows(StringInfo text, const Finder *finder, const Path *path, const char *rest, bool fits)
 {
 	const char *table = by_member(path) ? "m" : "d";
-	const char *holds = psprintf(by_member(path) ? "(SELECT true FROM dispatch.dispatches AS d"
-												   " WHERE d.id = m.dispatch_id%s LIMIT 1)"
-												 : "(true%s)",
-								 rest);
+	const char *holds = condition_of(finder, path, rest);
 
 	appendStringInfoString(text, "SELECT ");
 	write_order(text, path, table);
@@ -493,7 +511,8 @@ write_statement(const Finder *finder, const Path *path, Way way)
 	if (path->kind == PATH_TYPES)
 		write_types(&text, finder);
 	else
-		write_rows(&text, path, way == WAY_LOOK ? "" : rest_of(finder, path), way == WAY_WALK);
+		write_rows(&text, finder, path, way == WAY_LOOK ? "" : rest_of(finder, path),
+				   way == WAY_WALK);
 	if (way == WAY_LOOK || way == WAY_WALK)
 		appendStringInfo(&text, " LIMIT %d", way == WAY_LOOK ? SHORT_PATH + 1 : LONG_WALK);
 	else

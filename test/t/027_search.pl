@@ -314,7 +314,7 @@ $dispatch->sql(
     INSERT INTO dispatch.members (dispatch_id, sequence, added_at, ordinal, kind, state, member_id)
     SELECT d.id, 1, now(), 1, 'p', 'c', 'driver-all' FROM dispatch.dispatches AS d JOIN dispatch.types AS t ON t.id = d.type_id
      WHERE t.name = 'huge' AND ((d.custom_data ->> 'n')::integer <= 1000 OR (d.custom_data ->> 'n')::integer > 59990);
-    VACUUM dispatch.dispatches;}
+    VACUUM dispatch.dispatches; VACUUM dispatch.members;}
 );
 my $deep     = $dispatch->sql(q{SELECT d.id FROM dispatch.dispatches AS d WHERE (d.custom_data -> 'n') = '59000'});
 my %searches = (
