@@ -1,0 +1,1 @@
+SELECT count(*) FROM dispatch.find_dispatches('dated', '{"zone": "south", "express": true}');
