@@ -9,9 +9,10 @@
  * several, a look at each path says which of them are short:
  *
  * - The shortest, where it is short, is walked to its end, the rest is compared.
- * - Else a path in the order of ids is walked for a while: where what is asked
- *   for is not rare, that fills the page.
- * - Else the range, where there is one, is read and sorted, or the path walked on.
+ * - Else each path in the order of ids is walked for a while: where what is asked
+ *   for is not rare, one of them fills the page.
+ * - Else we look on, and the shortest is walked to its end, or read and sorted where it
+ *   is a range. A look, which reads the index only, is several times as quick as a walk.
  *
  * The planner could choose only by statistics, which are often wrong about this,
  * and saved plans would be right for some values only: equality with a range took
@@ -46,10 +47,11 @@
 #define LONG_WALK 20000
 
 /* The parameters of all statements: the type, the first id, how many rows, the status, the final
- * statuses, the job, the participant, the filter; then the range of each slot. */
-#define FIRST_PARAMETER(slot) (9 + 2 * (slot))
-#define LAST_PARAMETER(slot) (10 + 2 * (slot))
-#define PARAMETERS (8 + 2 * DISPATCH_MAX_INDEXED)
+ * statuses, the job, the participant, the filter, how far a path is walked or looked at; then the
+ * range of each slot. */
+#define FIRST_PARAMETER(slot) (10 + 2 * (slot))
+#define LAST_PARAMETER(slot) (11 + 2 * (slot))
+#define PARAMETERS (9 + 2 * DISPATCH_MAX_INDEXED)
 
 typedef enum PathKind
 {
@@ -76,8 +78,8 @@ typedef struct Path
 typedef enum Way
 {
 	WAY_PAGE,  /* the first ids */
-	WAY_WALK,  /* those among the first rows of the path */
-	WAY_LOOK,  /* how many rows it has, up to a limit */
+	WAY_WALK,  /* those among the first rows of the path, $9 */
+	WAY_LOOK,  /* how many rows it has, up to $9 */
 	WAY_COUNT, /* how many ids */
 } Way;
 
@@ -182,7 +184,7 @@ add_path(Finder *finder, PathKind kind, int slot, bool ordered)
 }
 
 /*
- * Lists the paths, those that are likely to be short first.
+ * Lists the paths, those that are likely to be short first: little is open, and most is closed.
  */
 static void
 list_paths(Finder *finder)
@@ -193,13 +195,13 @@ list_paths(Finder *finder)
 		add_path(finder, PATH_JOB, 0, true);
 	if (search->participant_id != NULL)
 		add_path(finder, PATH_PARTICIPANT, 0, true);
+	if (search->type != NULL && finder->open)
+		add_path(finder, PATH_OPEN, 0, true);
 	for (int i = 0; i < finder->filter.count; i++)
 		add_path(finder, PATH_SLOT, finder->filter.conditions[i].slot,
 				 finder->filter.conditions[i].one);
 	if (search->type != NULL && finder->final)
 		add_path(finder, PATH_FINAL, 0, true);
-	else if (search->type != NULL && finder->open)
-		add_path(finder, PATH_OPEN, 0, true);
 	if (finder->npaths > 0)
 		return;
 	if (search->type != NULL || search->status != NULL || search->open_only)
@@ -513,10 +515,7 @@ write_statement(const Finder *finder, const Path *path, Way way)
 	else
 		write_rows(&text, finder, path, way == WAY_LOOK ? "" : rest_of(finder, path),
 				   way == WAY_WALK);
-	if (way == WAY_LOOK || way == WAY_WALK)
-		appendStringInfo(&text, " LIMIT %d", way == WAY_LOOK ? SHORT_PATH + 1 : LONG_WALK);
-	else
-		appendStringInfoString(&text, " OFFSET 0");
+	appendStringInfoString(&text, way == WAY_LOOK || way == WAY_WALK ? " LIMIT $9" : " OFFSET 0");
 	appendStringInfoString(&text, ") AS r");
 	if (way == WAY_WALK)
 		appendStringInfoString(&text, " WHERE r.fits");
@@ -538,8 +537,8 @@ write_statement(const Finder *finder, const Path *path, Way way)
 static uint64
 run(Finder *finder, const Path *path, Way way)
 {
-	Oid types[PARAMETERS] = { UUIDOID,      UUIDOID, INT8OID, TEXTOID,
-							  TEXTARRAYOID, TEXTOID, TEXTOID, JSONBOID };
+	Oid types[PARAMETERS] = { UUIDOID, UUIDOID, INT8OID,  TEXTOID, TEXTARRAYOID,
+							  TEXTOID, TEXTOID, JSONBOID, INT8OID };
 
 	for (int slot = 0; slot < DISPATCH_MAX_INDEXED; slot++)
 		types[FIRST_PARAMETER(slot) - 1] = types[LAST_PARAMETER(slot) - 1] = BYTEAOID;
@@ -557,18 +556,21 @@ run_count(Finder *finder, const Path *path, Way way)
 }
 
 /*
- * The path that is the shortest, where one of several is short; NULL where none is.
+ * The path that is the shortest, where one of several has at most so many rows; NULL where
+ * none has.
  */
 static const Path *
-find_short(Finder *finder)
+find_short(Finder *finder, int64 most)
 {
 	const Path *best = NULL;
-	int64 fewest = SHORT_PATH + 1;
+	int64 fewest = most + 1;
 
 	for (int i = 0; i < finder->npaths && fewest > 0; i++)
 	{
-		int64 rows = run_count(finder, &finder->paths[i], WAY_LOOK);
+		int64 rows;
 
+		set_value(finder, 9, Int64GetDatum(fewest));
+		rows = run_count(finder, &finder->paths[i], WAY_LOOK);
 		if (rows < fewest)
 		{
 			best = &finder->paths[i];
@@ -579,15 +581,41 @@ find_short(Finder *finder)
 }
 
 /*
- * The first path that is ordered by ids, or is not; NULL where there is none.
+ * The path that is the shortest, however long it is. We look ten times as far each time, so
+ * the look at a long one takes little more than one at the shortest.
  */
 static const Path *
-first_path(const Finder *finder, bool ordered)
+find_shortest(Finder *finder)
 {
+	const Path *path = NULL;
+
+	if (finder->npaths == 1)
+		return &finder->paths[0];
+	for (int64 most = SHORT_PATH; path == NULL; most *= 10)
+		path = find_short(finder, most);
+	return path;
+}
+
+/*
+ * Walks a part of each path that is ordered by ids, of all dispatches where there is none,
+ * until one fills the page; whether one did.
+ */
+static bool
+walk(Finder *finder)
+{
+	static const Path by_id = { PATH_ID, 0, true };
+	uint64 wanted = (uint64) finder->search->max_rows;
+	bool walked = false;
+
+	set_value(finder, 9, Int64GetDatum(LONG_WALK));
 	for (int i = 0; i < finder->npaths; i++)
-		if (finder->paths[i].ordered == ordered)
-			return &finder->paths[i];
-	return NULL;
+		if (finder->paths[i].ordered)
+		{
+			if (run(finder, &finder->paths[i], WAY_WALK) == wanted)
+				return true;
+			walked = true;
+		}
+	return !walked && run(finder, &by_id, WAY_WALK) == wanted;
 }
 
 /*
@@ -596,20 +624,11 @@ first_path(const Finder *finder, bool ordered)
 static uint64
 choose_page(Finder *finder)
 {
-	static const Path by_id = { PATH_ID, 0, true };
-	const Path *path = find_short(finder);
-	const Path *range = first_path(finder, false);
-	uint64 rows;
+	const Path *path = find_short(finder, SHORT_PATH);
 
-	if (path != NULL)
-		return run(finder, path, WAY_PAGE);
-	path = first_path(finder, true);
-	if (range == NULL)
-		return run(finder, path, WAY_PAGE);
-	rows = run(finder, path != NULL ? path : &by_id, WAY_WALK);
-	if (rows == (uint64) finder->search->max_rows)
-		return rows;
-	return run(finder, range, WAY_PAGE);
+	if (path == NULL && walk(finder))
+		return (uint64) finder->search->max_rows;
+	return run(finder, path != NULL ? path : find_shortest(finder), WAY_PAGE);
 }
 
 /*
@@ -658,7 +677,6 @@ dispatch_find_count(const DispatchSearch *search)
 {
 	Finder finder;
 	pg_uuid_t first = { { 0 } };
-	const Path *path;
 	int64 count;
 	int level;
 
@@ -666,8 +684,7 @@ dispatch_find_count(const DispatchSearch *search)
 		return 0;
 	set_value(&finder, 2, UUIDPGetDatum(&first));
 	level = begin_settings();
-	path = finder.npaths > 1 ? find_short(&finder) : NULL;
-	count = run_count(&finder, path != NULL ? path : &finder.paths[0], WAY_COUNT);
+	count = run_count(&finder, find_shortest(&finder), WAY_COUNT);
 	AtEOXact_GUC(true, level);
 	return count;
 }

@@ -326,6 +326,7 @@ my %searches = (
     'a small range'                     => [ 100,  q{SELECT * FROM dispatch.find_dispatches('huge', '{"n": {"gte": 500, "lt": 510}}')} ],
     'equality and a range, both long'   => [ 1500, q{SELECT * FROM dispatch.find_dispatches('huge', '{"code": "often", "n": {"gte": 100}}')} ],
     'counts of what is open'            => [ 99,   q{SELECT * FROM dispatch.dispatch_status_counts('tiny', true)} ],
+    'a frequent value, of what is open' => [ 999,  q{SELECT * FROM dispatch.find_dispatches('huge', '{"code": "often"}', open_only => true)} ],
     'a closed status'                   => [ 40,   q{SELECT * FROM dispatch.find_dispatches('huge', status => 'CLOSED', max_rows => 10)} ],
     'a closed status of any type'       => [ 150,  q{SELECT * FROM dispatch.find_dispatches(NULL, status => 'CLOSED', max_rows => 10)} ],
     'what is open of a participant'     => [ 3200, q{SELECT * FROM dispatch.find_dispatches(NULL, participant_id => 'driver-all', open_only => true)} ],
