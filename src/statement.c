@@ -102,6 +102,7 @@ typedef struct StatementText
 /* Said so that no plan goes through all that is leased, by its index: rows are looked up by their ids. */
 #define IS_LEASED "COALESCE(q.leased_at, '-infinity') > '-infinity'"
 #define NO_ANSWER_IN(tries) "'no conclusive answer in ' || (" tries ") || ' attempts'"
+#define FIRST_ID "'00000000-0000-0000-0000-000000000000'::pg_catalog.uuid"
 #define EVENT_COLUMNS "e.sequence, e.type, e.data, e.event_meta, e.caller, e.at"
 
 static const StatementText statements[DISPATCH_STATEMENTS] = {
@@ -196,22 +197,31 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"DELETE FROM dispatch.backfills AS b"
 		" WHERE b.type_id = $1",
 		{ UUIDOID } },
+	/* Each count in the order of the index that it is to go by, as searches are: see find.c. */
 	[DISPATCH_COUNT_STATUSES] = { SPI_OK_SELECT,
 		"SELECT t.name, s.status, s.closed, s.dispatches"
 		"  FROM dispatch.types AS t"
 		" CROSS JOIN LATERAL ("
-		"       SELECT d.status, false AS closed, pg_catalog.count(*) AS dispatches"
-		"         FROM dispatch.dispatches AS d"
-		"        WHERE d.type_id = t.id"
-		"          AND d.closed_at IS NULL"
-		"        GROUP BY d.status"
+		"       SELECT o.status, false AS closed, pg_catalog.count(*) AS dispatches"
+		"         FROM (SELECT d.status"
+		"                 FROM dispatch.dispatches AS d"
+		"                WHERE (d.type_id, d.id) >= (t.id, " FIRST_ID ")"
+		"                  AND d.type_id <= t.id"
+		"                  AND d.closed_at IS NULL"
+		"                ORDER BY d.type_id, d.id"
+		"               OFFSET 0) AS o"
+		"        GROUP BY o.status"
 		"        UNION ALL"
-		"       SELECT d.final_status, true, pg_catalog.count(*)"
-		"         FROM dispatch.dispatches AS d"
-		"        WHERE d.type_id = t.id"
-		"          AND d.final_status IS NOT NULL"
-		"          AND NOT $2"
-		"        GROUP BY d.final_status) AS s"
+		"       SELECT c.final_status, true, pg_catalog.count(*)"
+		"         FROM (SELECT d.final_status"
+		"                 FROM dispatch.dispatches AS d"
+		"                WHERE (d.type_id, d.final_status, d.id) >= (t.id, '', " FIRST_ID ")"
+		"                  AND d.type_id <= t.id"
+		"                  AND d.final_status IS NOT NULL"
+		"                  AND NOT $2"
+		"                ORDER BY d.type_id, d.final_status, d.id"
+		"               OFFSET 0) AS c"
+		"        GROUP BY c.final_status) AS s"
 		" WHERE $1 IS NULL"
 		"    OR t.id = $1"
 		" ORDER BY t.name, s.closed, s.status",
