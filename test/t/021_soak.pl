@@ -42,6 +42,10 @@ sub create
         "$name: $per_second a second for $how_long s");
 }
 
+# How long the healthy hosts are alone, for comparison, and then all of them together.
+my $alone_for    = $seconds / 4 < 240 ? $seconds / 4 : 240;
+my $together_for = $seconds - $alone_for;
+
 # The 99th percentile of the milliseconds from the event to the record of its delivery, of the
 # healthy hosts since a time.
 sub p99
@@ -62,7 +66,7 @@ sub memory
 
 # The healthy hosts alone, for comparison.
 my $begun = $dispatch->sql('SELECT clock_timestamp()');
-create('healthy hosts alone', $rate / 3, $seconds / 4, @healthy);
+create('healthy hosts alone', $rate / 3, $alone_for, @healthy);
 $dispatch->wait_until_drained;
 my $alone = p99($begun);
 
@@ -72,7 +76,7 @@ my @seen;
 my $watch = Dispatch::Process->start_function(
     'watch',
     sub {
-        for (1 .. $seconds / 2)
+        for (1 .. $together_for * 0.85)
         {
             append_to_file("$dispatch->{dir}/seen",
                 memory() . ' ' . $dispatch->sql('SELECT count(*) FROM dispatch.queue') . "\n");
@@ -80,7 +84,7 @@ my $watch = Dispatch::Process->start_function(
         }
         return 0;
     });
-create('all hosts', $rate, $seconds * 3 / 4, @healthy, @slow, @dead);
+create('all hosts', $rate, $together_for, @healthy, @slow, @dead);
 $watch->wait;
 @seen = map { [split] } split /\n/, slurp_file("$dispatch->{dir}/seen");
 my $together = p99($begun);
