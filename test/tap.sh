@@ -12,6 +12,7 @@ run_prove() {
         "TESTLOGDIR=$home/tmp_check/log" "PG_REGRESS=$kit/regress/pg_regress" \
         "DISPATCH_LISTENER=$listener" "DISPATCH_RECEIVER=$receiver" \
         "DISPATCH_STRESS_SECONDS=${DISPATCH_STRESS_SECONDS:-10}" \
+        "DISPATCH_SOAK_SECONDS=${DISPATCH_SOAK_SECONDS:-40}" \
         "DISPATCH_CASES=${DISPATCH_CASES:-}" "DISPATCH_SEED=${DISPATCH_SEED:-}" "$@" \
         prove -v -I "$kit/perl" -I test/t "test/t/$name.pl"
 }

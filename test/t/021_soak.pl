@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Dispatch;
 
 my $seconds  = $ENV{DISPATCH_SOAK_SECONDS} // 40;
-my $rate     = $ENV{DISPATCH_SOAK_RATE}    // 500;
+my $rate     = 500;
 my $dispatch = Dispatch->new('soak', 'autovacuum_naptime = 5s');
 my $node     = $dispatch->node;
 my $port     = $dispatch->{port};
