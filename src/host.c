@@ -30,7 +30,7 @@
 #define HOSTS_KEPT 4096
 
 /* A claim whose transaction is open for longer than this may escape the count of another. */
-#define LONGEST_CLAIM (USECS_PER_SEC / 5)
+#define LONGEST_CLAIM (USECS_PER_SEC / 10)
 
 int dispatch_host_in_flight = 1000;
 int dispatch_host_failures = 20;
