@@ -27,7 +27,6 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -37,6 +36,7 @@
 #include "error.h"
 #include "filter.h"
 #include "lifecycle.h"
+#include "path.h"
 #include "statement.h"
 #include "uuid.h"
 
@@ -46,54 +46,17 @@
 /* So many rows of a path that is not short are walked before another one is tried: about 5 ms. */
 #define LONG_WALK 20000
 
-/* The parameters of all statements: the type, the first id, how many rows, the status, the final
- * statuses, the job, the participant, the filter, how far a path is walked or looked at; then the
- * range of each slot. */
-#define FIRST_PARAMETER(slot) (10 + 2 * (slot))
-#define LAST_PARAMETER(slot) (11 + 2 * (slot))
-#define PARAMETERS (9 + 2 * DISPATCH_MAX_INDEXED)
-
-typedef enum PathKind
-{
-	PATH_JOB,
-	PATH_PARTICIPANT,
-	PATH_SLOT,
-	PATH_FINAL, /* closed, in one status */
-	PATH_OPEN,
-	PATH_TYPES, /* all of a type, or of each type what is open or in a status */
-	PATH_ID     /* all */
-} PathKind;
-
-/* What leads to dispatches. */
-typedef struct Path
-{
-	PathKind kind;
-	int slot;     /* of PATH_SLOT, from 0 */
-	bool ordered; /* by ids */
-} Path;
-
+/* How many paths a search may have. */
 #define MOST_PATHS (DISPATCH_MAX_INDEXED + 4)
-
-/* What a statement does with a path. */
-typedef enum Way
-{
-	WAY_PAGE,  /* the first ids */
-	WAY_WALK,  /* those among the first rows of the path, $9 */
-	WAY_LOOK,  /* how many rows it has, up to $9 */
-	WAY_COUNT, /* how many ids */
-} Way;
 
 /* A search that runs. */
 typedef struct Finder
 {
-	const DispatchSearch *search;
-	DispatchFilter filter;
-	bool final; /* the status is a final one of the type */
-	bool open;  /* what is closed cannot be it */
+	DispatchAsked asked;
 	int npaths;
-	Path paths[MOST_PATHS];
-	Datum values[PARAMETERS];
-	char nulls[PARAMETERS + 1];
+	DispatchPath paths[MOST_PATHS];
+	Datum values[DISPATCH_PARAMETERS];
+	char nulls[DISPATCH_PARAMETERS + 1];
 } Finder;
 
 /*
@@ -152,7 +115,7 @@ final_statuses(const DispatchLifecycle *lifecycle)
 static void
 bind(Finder *finder)
 {
-	const DispatchSearch *search = finder->search;
+	const DispatchSearch *search = finder->asked.search;
 
 	if (search->type != NULL)
 	{
@@ -165,22 +128,23 @@ bind(Finder *finder)
 		set_value(finder, 6, CStringGetTextDatum(search->job_id));
 	if (search->participant_id != NULL)
 		set_value(finder, 7, CStringGetTextDatum(search->participant_id));
-	if (finder->filter.inexact)
+	if (finder->asked.filter.inexact)
 		set_value(finder, 8, JsonbPGetDatum(search->filter));
-	for (int i = 0; i < finder->filter.count; i++)
+	for (int i = 0; i < finder->asked.filter.count; i++)
 	{
-		const DispatchCondition *condition = &finder->filter.conditions[i];
+		const DispatchCondition *condition = &finder->asked.filter.conditions[i];
 
-		set_value(finder, FIRST_PARAMETER(condition->slot),
+		set_value(finder, DISPATCH_FIRST_PARAMETER(condition->slot),
 				  PointerGetDatum(condition->range.first));
-		set_value(finder, LAST_PARAMETER(condition->slot), PointerGetDatum(condition->range.last));
+		set_value(finder, DISPATCH_LAST_PARAMETER(condition->slot),
+				  PointerGetDatum(condition->range.last));
 	}
 }
 
 static void
-add_path(Finder *finder, PathKind kind, int slot, bool ordered)
+add_path(Finder *finder, DispatchPathKind kind, int slot, bool ordered)
 {
-	finder->paths[finder->npaths++] = (Path){ kind, slot, ordered };
+	finder->paths[finder->npaths++] = (DispatchPath){ kind, slot, ordered };
 }
 
 /*
@@ -189,25 +153,25 @@ add_path(Finder *finder, PathKind kind, int slot, bool ordered)
 static void
 list_paths(Finder *finder)
 {
-	const DispatchSearch *search = finder->search;
+	const DispatchSearch *search = finder->asked.search;
 
 	if (search->job_id != NULL)
-		add_path(finder, PATH_JOB, 0, true);
+		add_path(finder, DISPATCH_PATH_JOB, 0, true);
 	if (search->participant_id != NULL)
-		add_path(finder, PATH_PARTICIPANT, 0, true);
-	if (search->type != NULL && finder->open)
-		add_path(finder, PATH_OPEN, 0, true);
-	for (int i = 0; i < finder->filter.count; i++)
-		add_path(finder, PATH_SLOT, finder->filter.conditions[i].slot,
-				 finder->filter.conditions[i].one);
-	if (search->type != NULL && finder->final)
-		add_path(finder, PATH_FINAL, 0, true);
+		add_path(finder, DISPATCH_PATH_PARTICIPANT, 0, true);
+	if (search->type != NULL && finder->asked.open)
+		add_path(finder, DISPATCH_PATH_OPEN, 0, true);
+	for (int i = 0; i < finder->asked.filter.count; i++)
+		add_path(finder, DISPATCH_PATH_SLOT, finder->asked.filter.conditions[i].slot,
+				 finder->asked.filter.conditions[i].one);
+	if (search->type != NULL && finder->asked.final)
+		add_path(finder, DISPATCH_PATH_FINAL, 0, true);
 	if (finder->npaths > 0)
 		return;
 	if (search->type != NULL || search->status != NULL || search->open_only)
-		add_path(finder, PATH_TYPES, 0, true);
+		add_path(finder, DISPATCH_PATH_TYPES, 0, true);
 	else
-		add_path(finder, PATH_ID, 0, true);
+		add_path(finder, DISPATCH_PATH_ID, 0, true);
 }
 
 /*
@@ -217,11 +181,11 @@ list_paths(Finder *finder)
 static void
 check_missing(const Finder *finder, int missing)
 {
-	const DispatchType *type = finder->search->type;
+	const DispatchType *type = finder->asked.search->type;
 
-	for (int i = 0; i < finder->filter.count; i++)
+	for (int i = 0; i < finder->asked.filter.count; i++)
 	{
-		int slot = finder->filter.conditions[i].slot;
+		int slot = finder->asked.filter.conditions[i].slot;
 		const DispatchKey *name = &type->slots[slot]->name;
 
 		if (missing & (1 << slot))
@@ -242,7 +206,7 @@ check_missing(const Finder *finder, int missing)
 static void
 check_filled(const Finder *finder)
 {
-	const DispatchType *type = finder->search->type;
+	const DispatchType *type = finder->asked.search->type;
 	Datum value = UUIDPGetDatum(&type->id);
 	int missing;
 	bool isnull;
@@ -271,10 +235,10 @@ prepare(Finder *finder, const DispatchSearch *search)
 	int status = -1;
 
 	memset(finder, 0, sizeof(*finder));
-	memset(finder->nulls, 'n', PARAMETERS);
-	finder->search = search;
+	memset(finder->nulls, 'n', DISPATCH_PARAMETERS);
+	finder->asked.search = search;
 	if (search->type != NULL)
-		dispatch_filter_parse(search->type, search->filter, &finder->filter);
+		dispatch_filter_parse(search->type, search->filter, &finder->asked.filter);
 	else
 	{
 		dispatch_check_object("filter", search->filter);
@@ -283,271 +247,39 @@ prepare(Finder *finder, const DispatchSearch *search)
 							errmsg("a filter needs a dispatch type"),
 							errdetail("Attributes belong to a type.")));
 	}
-	if (finder->filter.count > 0)
+	if (finder->asked.filter.count > 0)
 		check_filled(finder);
 	if (search->type != NULL && search->status != NULL)
 	{
 		status = dispatch_lifecycle_find(search->type->lifecycle, search->status);
-		finder->final = status >= 0 && search->type->lifecycle->statuses[status].final;
-		if (status < 0 || (finder->final && search->open_only))
+		finder->asked.final = status >= 0 && search->type->lifecycle->statuses[status].final;
+		if (status < 0 || (finder->asked.final && search->open_only))
 			return false;
 	}
-	finder->open = search->open_only || (status >= 0 && !finder->final);
+	finder->asked.open = search->open_only || (status >= 0 && !finder->asked.final);
 	list_paths(finder);
 	bind(finder);
-	return !finder->filter.nothing;
-}
-
-/*
- * Writes the rows of a path from the id $2 on.
- */
-static void
-write_path(StringInfo text, const Path *path)
-{
-	int slot = path->slot + 1;
-	int first = FIRST_PARAMETER(path->slot);
-	int last = LAST_PARAMETER(path->slot);
-
-	switch (path->kind)
-	{
-		case PATH_JOB:
-		case PATH_PARTICIPANT:
-			appendStringInfo(text,
-							 "(m.member_id, m.kind, m.dispatch_id) >= ($%d, '%c', $2)"
-							 " AND (m.member_id, m.kind) <= ($%d, '%c')",
-							 path->kind == PATH_JOB ? 6 : 7, path->kind == PATH_JOB ? 'j' : 'p',
-							 path->kind == PATH_JOB ? 6 : 7, path->kind == PATH_JOB ? 'j' : 'p');
-			break;
-		case PATH_SLOT:
-			if (path->ordered)
-				appendStringInfo(text, "(d.slot%d, d.id) >= ($%d, $2) AND d.slot%d < $%d", slot,
-								 first, slot, last);
-			else
-				appendStringInfo(text, "d.slot%d >= $%d AND d.slot%d < $%d AND d.id >= $2", slot,
-								 first, slot, last);
-			break;
-		case PATH_FINAL:
-			appendStringInfoString(text, "(d.type_id, d.final_status, d.id) >= ($1, $4, $2)"
-										 " AND (d.type_id, d.final_status) <= ($1, $4)"
-										 " AND d.final_status IS NOT NULL");
-			break;
-		case PATH_OPEN:
-			appendStringInfoString(text, "(d.type_id, d.id) >= ($1, $2) AND d.type_id <= $1"
-										 " AND d.closed_at IS NULL");
-			break;
-		case PATH_ID:
-			appendStringInfoString(text, "d.id >= $2");
-			break;
-		case PATH_TYPES:
-			break;
-	}
-}
-
-/*
- * Writes the columns by which a path is ordered, of the table of that name.
- */
-static void
-write_order(StringInfo text, const Path *path, const char *table)
-{
-	switch (path->kind)
-	{
-		case PATH_JOB:
-		case PATH_PARTICIPANT:
-			appendStringInfo(text, "%s.member_id, %s.kind, %s.dispatch_id", table, table, table);
-			break;
-		case PATH_SLOT:
-			appendStringInfo(text, "%s.slot%d, %s.id", table, path->slot + 1, table);
-			break;
-		case PATH_FINAL:
-			appendStringInfo(text, "%s.type_id, %s.final_status, %s.id", table, table, table);
-			break;
-		case PATH_OPEN:
-			appendStringInfo(text, "%s.type_id, %s.id", table, table);
-			break;
-		case PATH_ID:
-			appendStringInfo(text, "%s.id", table);
-			break;
-		case PATH_TYPES:
-			break;
-	}
-}
-
-/*
- * What is asked for besides what the path leads to: conditions on a dispatch, each
- * after an AND. A subquery with a LIMIT is not pulled up into a
- * join, whose order would be the planner's.
- */
-static char *
-rest_of(const Finder *finder, const Path *path)
-{
-	const DispatchSearch *search = finder->search;
-	StringInfoData text;
-
-	initStringInfo(&text);
-	if (search->type != NULL && finder->filter.count == 0 && path->kind != PATH_FINAL &&
-		path->kind != PATH_OPEN && path->kind != PATH_TYPES)
-		appendStringInfoString(&text, " AND d.type_id = $1");
-	if (search->status != NULL && path->kind != PATH_FINAL)
-		appendStringInfoString(&text, " AND d.status = $4");
-	if (finder->open && path->kind != PATH_OPEN)
-		appendStringInfoString(&text, " AND d.closed_at IS NULL");
-	for (int i = 0; i < finder->filter.count; i++)
-	{
-		int slot = finder->filter.conditions[i].slot;
-
-		if (path->kind != PATH_SLOT || slot != path->slot)
-			appendStringInfo(&text, " AND d.slot%d >= $%d AND d.slot%d < $%d", slot + 1,
-							 FIRST_PARAMETER(slot), slot + 1, LAST_PARAMETER(slot));
-	}
-	if (search->job_id != NULL && path->kind != PATH_JOB)
-		appendStringInfoString(&text, " AND (SELECT true FROM dispatch.members AS j"
-									  " WHERE j.dispatch_id = d.id AND j.kind = 'j'"
-									  " AND j.member_id = $6 LIMIT 1)");
-	if (search->participant_id != NULL && path->kind != PATH_PARTICIPANT)
-		appendStringInfoString(&text, " AND (SELECT true FROM dispatch.members AS p"
-									  " WHERE p.dispatch_id = d.id AND p.kind = 'p'"
-									  " AND p.member_id = $7 LIMIT 1)");
-	if (finder->filter.inexact)
-		appendStringInfoString(&text, " AND dispatch.fits(d.custom_data, $8)");
-	return text.data;
-}
-
-static bool
-by_member(const Path *path)
-{
-	return path->kind == PATH_JOB || path->kind == PATH_PARTICIPANT;
-}
-
-/*
- * A condition: that the rest holds for a row of a path. That of a member is looked up: what is
- * open in the index of that, which alone has that order, since most of a member's
- * dispatches are closed, and not in memory.
- */
-static const char *
-condition_of(const Finder *finder, const Path *path, const char *rest)
-{
-	if (!by_member(path))
-		return psprintf("(true%s)", rest);
-	if (!finder->open)
-		return psprintf("(SELECT true FROM dispatch.dispatches AS d"
-						" WHERE d.id = m.dispatch_id%s LIMIT 1)",
-						rest);
-	return psprintf("(SELECT true FROM dispatch.dispatches AS d"
-					" WHERE d.id >= m.dispatch_id AND d.id <= m.dispatch_id%s"
-					" ORDER BY d.id, d.type_id LIMIT 1)",
-					rest);
-}
-
-/*
- * Writes a query for the columns by which a path is ordered, in that order: of the rows
- * of which the rest holds, or of all, with "fits" saying whether it does.
- */
-static void
-write_rows(StringInfo text, const Finder *finder, const Path *path, const char *rest, bool fits)
-{
-	const char *table = by_member(path) ? "m" : "d";
-	const char *holds = condition_of(finder, path, rest);
-
-	appendStringInfoString(text, "SELECT ");
-	write_order(text, path, table);
-	if (fits)
-		appendStringInfo(text, ", %s AS fits", holds);
-	appendStringInfo(text, " FROM dispatch.%s WHERE ",
-					 by_member(path) ? "members AS m" : "dispatches AS d");
-	write_path(text, path);
-	if (!fits && rest[0] != '\0')
-		appendStringInfo(text, " AND %s", holds);
-	appendStringInfoString(text, " ORDER BY ");
-	write_order(text, path, table);
-}
-
-/*
- * Writes the rows of each type: what is open, and what is closed by status. Where a
- * status is asked for, it is a final one of a type or not.
- */
-static void
-write_types(StringInfo text, const Finder *finder)
-{
-	const DispatchSearch *search = finder->search;
-	const char *types = "SELECT y.id, NULL::boolean FROM dispatch.types AS y";
-	bool status = search->status != NULL;
-
-	if (search->type != NULL)
-		types = "VALUES ($1, NULL::boolean)";
-	else if (status)
-		types = "SELECT y.id, y.lifecycle -> 'final' ? $4 FROM dispatch.types AS y";
-	appendStringInfo(text, "SELECT r.id FROM (%s) AS t(id, final) CROSS JOIN LATERAL (", types);
-	appendStringInfo(text,
-					 "(SELECT d.id FROM dispatch.dispatches AS d"
-					 " WHERE t.final IS NOT TRUE"
-					 " AND (d.type_id, d.id) >= (t.id, $2) AND d.type_id <= t.id"
-					 " AND d.closed_at IS NULL%s ORDER BY d.type_id, d.id LIMIT $3)",
-					 status ? " AND d.status = $4" : "");
-	if (!search->open_only)
-		appendStringInfo(text,
-						 " UNION ALL (SELECT c.id FROM %s AS s(name) CROSS JOIN LATERAL ("
-						 "SELECT d.id FROM dispatch.dispatches AS d"
-						 " WHERE t.final IS NOT FALSE"
-						 " AND (d.type_id, d.final_status, d.id) >= (t.id, s.name, $2)"
-						 " AND (d.type_id, d.final_status) <= (t.id, s.name)"
-						 " AND d.final_status IS NOT NULL"
-						 " ORDER BY d.type_id, d.final_status, d.id LIMIT $3) AS c)",
-						 status ? "(VALUES ($4))" : "pg_catalog.unnest($5)");
-	appendStringInfoString(text, ") AS r");
-}
-
-/*
- * Writes the statement that does something with a path.
- */
-static char *
-write_statement(const Finder *finder, const Path *path, Way way)
-{
-	const char *id = by_member(path) ? "dispatch_id" : "id";
-	StringInfoData text;
-
-	initStringInfo(&text);
-	if (way == WAY_PAGE || way == WAY_WALK)
-		appendStringInfo(&text, "SELECT r.%s FROM (", id);
-	else
-		appendStringInfoString(&text, "SELECT pg_catalog.count(*) FROM (");
-	if (path->kind == PATH_TYPES)
-		write_types(&text, finder);
-	else
-		write_rows(&text, finder, path, way == WAY_LOOK ? "" : rest_of(finder, path),
-				   way == WAY_WALK);
-	appendStringInfoString(&text, way == WAY_LOOK || way == WAY_WALK ? " LIMIT $9" : " OFFSET 0");
-	appendStringInfoString(&text, ") AS r");
-	if (way == WAY_WALK)
-		appendStringInfoString(&text, " WHERE r.fits");
-	if (way == WAY_PAGE || way == WAY_WALK)
-	{
-		appendStringInfoString(&text, " ORDER BY ");
-		if (path->kind == PATH_TYPES || !path->ordered)
-			appendStringInfo(&text, "r.%s", id);
-		else
-			write_order(&text, path, "r");
-		appendStringInfoString(&text, " LIMIT $3");
-	}
-	return text.data;
+	return !finder->asked.filter.nothing;
 }
 
 /*
  * Runs the statement that does something with a path; how many rows it has.
  */
 static uint64
-run(Finder *finder, const Path *path, Way way)
+run(Finder *finder, const DispatchPath *path, DispatchWay way)
 {
-	Oid types[PARAMETERS] = { UUIDOID, UUIDOID, INT8OID,  TEXTOID, TEXTARRAYOID,
-							  TEXTOID, TEXTOID, JSONBOID, INT8OID };
+	Oid types[DISPATCH_PARAMETERS] = { UUIDOID, UUIDOID, INT8OID,  TEXTOID, TEXTARRAYOID,
+									   TEXTOID, TEXTOID, JSONBOID, INT8OID };
 
 	for (int slot = 0; slot < DISPATCH_MAX_INDEXED; slot++)
-		types[FIRST_PARAMETER(slot) - 1] = types[LAST_PARAMETER(slot) - 1] = BYTEAOID;
-	return dispatch_query_text(write_statement(finder, path, way), PARAMETERS, types,
-							   finder->values, finder->nulls);
+		types[DISPATCH_FIRST_PARAMETER(slot) - 1] = types[DISPATCH_LAST_PARAMETER(slot) - 1] =
+			BYTEAOID;
+	return dispatch_query_text(dispatch_path_statement(&finder->asked, path, way),
+							   DISPATCH_PARAMETERS, types, finder->values, finder->nulls);
 }
 
 static int64
-run_count(Finder *finder, const Path *path, Way way)
+run_count(Finder *finder, const DispatchPath *path, DispatchWay way)
 {
 	bool isnull;
 
@@ -559,10 +291,10 @@ run_count(Finder *finder, const Path *path, Way way)
  * The path that is the shortest, where one of several has at most so many rows; NULL where
  * none has.
  */
-static const Path *
+static const DispatchPath *
 find_short(Finder *finder, int64 most)
 {
-	const Path *best = NULL;
+	const DispatchPath *best = NULL;
 	int64 fewest = most + 1;
 
 	for (int i = 0; i < finder->npaths && fewest > 0; i++)
@@ -570,7 +302,7 @@ find_short(Finder *finder, int64 most)
 		int64 rows;
 
 		set_value(finder, 9, Int64GetDatum(fewest));
-		rows = run_count(finder, &finder->paths[i], WAY_LOOK);
+		rows = run_count(finder, &finder->paths[i], DISPATCH_WAY_LOOK);
 		if (rows < fewest)
 		{
 			best = &finder->paths[i];
@@ -584,10 +316,10 @@ find_short(Finder *finder, int64 most)
  * The path that is the shortest, however long it is. We look ten times as far each time, so
  * the look at a long one takes little more than one at the shortest.
  */
-static const Path *
+static const DispatchPath *
 find_shortest(Finder *finder)
 {
-	const Path *path = NULL;
+	const DispatchPath *path = NULL;
 
 	if (finder->npaths == 1)
 		return &finder->paths[0];
@@ -603,19 +335,19 @@ find_shortest(Finder *finder)
 static bool
 walk(Finder *finder)
 {
-	static const Path by_id = { PATH_ID, 0, true };
-	uint64 wanted = (uint64) finder->search->max_rows;
+	static const DispatchPath by_id = { DISPATCH_PATH_ID, 0, true };
+	uint64 wanted = (uint64) finder->asked.search->max_rows;
 	bool walked = false;
 
 	set_value(finder, 9, Int64GetDatum(LONG_WALK));
 	for (int i = 0; i < finder->npaths; i++)
 		if (finder->paths[i].ordered)
 		{
-			if (run(finder, &finder->paths[i], WAY_WALK) == wanted)
+			if (run(finder, &finder->paths[i], DISPATCH_WAY_WALK) == wanted)
 				return true;
 			walked = true;
 		}
-	return !walked && run(finder, &by_id, WAY_WALK) == wanted;
+	return !walked && run(finder, &by_id, DISPATCH_WAY_WALK) == wanted;
 }
 
 /*
@@ -624,11 +356,11 @@ walk(Finder *finder)
 static uint64
 choose_page(Finder *finder)
 {
-	const Path *path = find_short(finder, SHORT_PATH);
+	const DispatchPath *path = find_short(finder, SHORT_PATH);
 
 	if (path == NULL && walk(finder))
-		return (uint64) finder->search->max_rows;
-	return run(finder, path != NULL ? path : find_shortest(finder), WAY_PAGE);
+		return (uint64) finder->asked.search->max_rows;
+	return run(finder, path != NULL ? path : find_shortest(finder), DISPATCH_WAY_PAGE);
 }
 
 /*
@@ -661,7 +393,7 @@ dispatch_find_page(const DispatchSearch *search)
 	set_value(&finder, 3, Int64GetDatum(search->max_rows));
 	level = begin_settings();
 	if (finder.npaths == 1 && finder.paths[0].ordered)
-		rows = run(&finder, &finder.paths[0], WAY_PAGE);
+		rows = run(&finder, &finder.paths[0], DISPATCH_WAY_PAGE);
 	else
 		rows = choose_page(&finder);
 	AtEOXact_GUC(true, level);
@@ -684,7 +416,7 @@ dispatch_find_count(const DispatchSearch *search)
 		return 0;
 	set_value(&finder, 2, UUIDPGetDatum(&first));
 	level = begin_settings();
-	count = run_count(&finder, find_shortest(&finder), WAY_COUNT);
+	count = run_count(&finder, find_shortest(&finder), DISPATCH_WAY_COUNT);
 	AtEOXact_GUC(true, level);
 	return count;
 }
