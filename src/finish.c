@@ -28,6 +28,14 @@
 #define TRIM_PAUSE (10 * USECS_PER_SEC)
 #define TRIM_SHORT_PAUSE (USECS_PER_SEC / 10)
 
+/* The columns of DISPATCH_FINISH: an id that was ignored, or a host and its failures. */
+enum
+{
+	FINISHED_IGNORED_ID = 1,
+	FINISHED_HOST,
+	FINISHED_FAILURES
+};
+
 int dispatch_retry_base = 5 * 1000;
 int dispatch_retry_cap = 6 * 60 * 60 * 1000;
 int dispatch_max_attempts = 15;
@@ -145,6 +153,45 @@ forget_hosts(TimestampTz now)
 	next = now + TRIM_PAUSE;
 }
 
+/*
+ * Puts the ids that DISPATCH_FINISH ignored into the result.
+ */
+static void
+put_ignored(ReturnSetInfo *result, uint64 rows)
+{
+	for (uint64 row = 0; row < rows; row++)
+	{
+		bool isnull;
+		Datum id = dispatch_result(row, FINISHED_IGNORED_ID, &isnull);
+
+		if (!isnull)
+			tuplestore_putvalues(result->setResult, result->setDesc, &id, &isnull);
+	}
+}
+
+/*
+ * Notes the hosts among the rows of DISPATCH_FINISH.
+ */
+static void
+note_hosts(uint64 rows, TimestampTz now)
+{
+	Datum *names = palloc(rows * sizeof(Datum));
+	Datum *failures = palloc(rows * sizeof(Datum));
+	int count = 0;
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		bool isnull;
+		Datum name = dispatch_result(row, FINISHED_HOST, &isnull);
+
+		if (isnull)
+			continue;
+		names[count] = name;
+		failures[count++] = dispatch_result(row, FINISHED_FAILURES, &isnull);
+	}
+	dispatch_hosts_note(names, failures, count, now);
+}
+
 PG_FUNCTION_INFO_V1(dispatch_finish_callbacks);
 
 /*
@@ -162,10 +209,10 @@ dispatch_finish_callbacks(PG_FUNCTION_ARGS)
 	static const char *const names[] = { "callback_ids", "attempts",  "status_codes", "errors",
 										 "retry_after",  "durations", "excerpts" };
 	int length = check_callbacks(fcinfo);
-	char nulls[] = "            ";
-	Datum values[12];
+	char nulls[] = "           ";
+	Datum values[11];
 	TimestampTz now;
-	uint64 ignored;
+	uint64 rows;
 
 	for (int i = 2; i < (int) lengthof(names); i++)
 		check_array(fcinfo, i, names[i], i >= 5, length);
@@ -179,18 +226,11 @@ dispatch_finish_callbacks(PG_FUNCTION_ARGS)
 	values[8] = Int32GetDatum(dispatch_max_attempts);
 	values[9] = Float8GetDatum(dispatch_retry_base / 1000.0);
 	values[10] = Float8GetDatum(dispatch_retry_cap / 1000.0);
-	values[11] = Int32GetDatum(dispatch_host_failures);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	dispatch_connect();
-	ignored = dispatch_execute(DISPATCH_FINISH, values, nulls);
-	for (uint64 row = 0; row < ignored; row++)
-	{
-		ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-		bool isnull;
-		Datum id = dispatch_result(row, 1, &isnull);
-
-		tuplestore_putvalues(result->setResult, result->setDesc, &id, &isnull);
-	}
+	rows = dispatch_execute(DISPATCH_FINISH, values, nulls);
+	put_ignored((ReturnSetInfo *) fcinfo->resultinfo, rows);
+	note_hosts(rows, now);
 	trim_attempts(now);
 	forget_hosts(now);
 	dispatch_confirm_apply(dispatch_origin(), now);

@@ -1,6 +1,7 @@
 /*
  * host.c
- *	  How many more callbacks of a host may be leased.
+ *	  What is known of hosts: how many more callbacks may be leased, and whether
+ *	  they answer.
  *
  * Of one host at most dispatch.host_in_flight callbacks are leased at a time, so
  * that a slow one cannot take all that the listeners can carry. One that is paused has
@@ -24,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "finish.h"
 #include "statement.h"
 
 /* What is known of so many hosts is kept from claim to claim. */
@@ -31,6 +33,13 @@
 
 /* A claim whose transaction is open for longer than this may escape the count of another. */
 #define LONGEST_CLAIM (USECS_PER_SEC / 10)
+
+/* The kinds of our locks: who sets callbacks aside, and who changes what operators may change. */
+#define LOCK_ASIDE 4
+#define LOCK_OPERATOR 5
+
+/* Hosts share the second kind by their hash, so that outcomes of many hosts take few locks. */
+#define OPERATOR_LOCKS 64
 
 int dispatch_host_in_flight = 1000;
 int dispatch_host_failures = 20;
@@ -184,18 +193,85 @@ dispatch_host_take_room(Datum name)
 }
 
 /*
+ * Takes a lock of a host until the transaction ends, as that of signal.c out of
+ * reach of the advisory functions. False when another has it and we do not wait.
+ */
+static bool
+lock_host(uint64 key, uint16 kind, LOCKMODE mode, bool wait)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (key >> 32), (uint32) key, kind);
+	return LockAcquire(&tag, mode, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
  * Takes the right to set callbacks of a host aside and to take them from there,
- * until the transaction ends. False when another claim has it: nobody waits.
- * The lock is as that of signal.c, out of reach of the advisory functions.
+ * until the transaction ends. False when another claim has it, or an operator:
+ * nobody waits.
  */
 bool
 dispatch_host_guard(Datum name)
 {
-	uint64 key = hash_name(name, 0);
-	LOCKTAG tag;
+	return lock_host(hash_name(name, 0), LOCK_ASIDE, ExclusiveLock, false);
+}
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (key >> 32), (uint32) key, 4);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+/*
+ * Takes the right to note whether a host answers, until the transaction ends.
+ * False when an operator has it: nobody waits.
+ */
+static bool
+may_note(Datum name)
+{
+	return lock_host(hash_name(name, 0) % OPERATOR_LOCKS, LOCK_OPERATOR, ShareLock, false);
+}
+
+/*
+ * Takes both rights for an operator, before what is known of a host is changed:
+ * waits for claims and outcomes, which are short, while these do not wait for
+ * operators, who may leave their transactions open.
+ */
+void
+dispatch_host_hold(Datum name)
+{
+	uint64 key = hash_name(name, 0);
+
+	(void) lock_host(key % OPERATOR_LOCKS, LOCK_OPERATOR, ExclusiveLock, true);
+	(void) lock_host(key, LOCK_ASIDE, ExclusiveLock, true);
+}
+
+/*
+ * Notes which hosts answered and which failed: so often in a row, 0 for those
+ * that answered. What is not to be noted now since an operator has the host is
+ * not: the next outcome tells it again. To be called between SPI_connect() and
+ * SPI_finish().
+ */
+void
+dispatch_hosts_note(const Datum *names, const Datum *failures, int count, TimestampTz now)
+{
+	Datum *noted_names = palloc(count * sizeof(Datum));
+	Datum *noted_failures = palloc(count * sizeof(Datum));
+	Datum values[6];
+	int noted = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (!may_note(names[i]))
+			continue;
+		noted_names[noted] = names[i];
+		noted_failures[noted++] = failures[i];
+	}
+	if (noted == 0)
+		return;
+	values[0] =
+		PointerGetDatum(construct_array(noted_names, noted, TEXTOID, -1, false, TYPALIGN_INT));
+	values[1] = PointerGetDatum(
+		construct_array(noted_failures, noted, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	values[2] = TimestampTzGetDatum(now);
+	values[3] = Float8GetDatum(dispatch_retry_base / 1000.0);
+	values[4] = Float8GetDatum(dispatch_retry_cap / 1000.0);
+	values[5] = Int32GetDatum(dispatch_host_failures);
+	(void) dispatch_execute(DISPATCH_NOTE_HOSTS, values, NULL);
 }
 
 /*

@@ -1,6 +1,7 @@
 /*
  * host.h
- *	  How many more callbacks of a host may be leased.
+ *	  What is known of hosts: how many more callbacks may be leased, and whether
+ *	  they answer.
  */
 #ifndef DISPATCH_HOST_H
 #define DISPATCH_HOST_H
@@ -21,6 +22,9 @@ extern void dispatch_hosts_measure(Datum *names, int count, TimestampTz now);
 extern int dispatch_host_room(Datum name);
 extern bool dispatch_host_take_room(Datum name);
 extern bool dispatch_host_guard(Datum name);
+extern void dispatch_host_hold(Datum name);
+extern void dispatch_hosts_note(const Datum *names, const Datum *failures, int count,
+								TimestampTz now);
 extern pg_uuid_t *dispatch_host_bookmark(Datum name);
 
 #endif

@@ -15,6 +15,7 @@
 #include "confirm.h"
 #include "error.h"
 #include "horizon.h"
+#include "host.h"
 #include "outbox.h"
 #include "signal.h"
 #include "statement.h"
@@ -49,6 +50,7 @@ dispatch_pause_host(PG_FUNCTION_ARGS)
 	Datum host = host_argument(fcinfo, 0);
 
 	dispatch_connect();
+	dispatch_host_hold(host);
 	(void) dispatch_execute(DISPATCH_PAUSE_HOST, &host, NULL);
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -66,6 +68,7 @@ dispatch_resume_host(PG_FUNCTION_ARGS)
 	Datum host = host_argument(fcinfo, 0);
 
 	dispatch_connect();
+	dispatch_host_hold(host);
 	if (dispatch_execute(DISPATCH_RESUME_HOST, &host, NULL) > 0)
 	{
 		(void) dispatch_execute(DISPATCH_FORGET_HOST, &host, NULL);

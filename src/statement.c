@@ -51,7 +51,7 @@ typedef struct StatementText
 /* How long nothing is sent to a host that fails: as before a retry, but never for very long. */
 #define HOST_PAUSE(trials) \
 		"pg_catalog.make_interval(secs => (0.5 + pg_catalog.random() / 2)" \
-		"       * LEAST($10 * pg_catalog.power(2, LEAST(" trials ", 16)), $11, 300))"
+		"       * LEAST($4 * pg_catalog.power(2, LEAST(" trials ", 16)), $5, 300))"
 /*
  * Ends the callbacks in "held" without an attempt; those that are waited for stay in the
  * queue until that was applied.
@@ -590,8 +590,8 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 	 * exponentially, with full jitter. Where the answer is waited for, any status
 	 * code is one but 408, 429 and 5xx, unless it is named as acceptable: the row then
 	 * stays, with its outcome, until that was applied. A host that did not answer any
-	 * attempt of the batch fails; after some failures nothing is sent there for a while, and
-	 * late outcomes of what was sent before do not make that longer.
+	 * attempt of the batch fails. Returns what was ignored, and the hosts of which there is
+	 * something to note.
 	 */
 	[DISPATCH_FINISH] = { SPI_OK_SELECT,
 		"WITH answer AS MATERIALIZED ("
@@ -649,36 +649,11 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"   AND q.callback_id = o.callback_id"
 		"   AND o.state IS NULL),"
 		" hosts AS MATERIALIZED ("
-		"SELECT o.host, pg_catalog.bool_or(COALESCE(o.status < 500 AND o.status NOT IN (408, 429), false)) AS answered,"
-		"       pg_catalog.count(*)::integer AS failures"
+		"SELECT o.host,"
+		"       CASE WHEN pg_catalog.bool_or(COALESCE(o.status < 500 AND o.status NOT IN (408, 429), false)) THEN 0"
+		"            ELSE pg_catalog.count(*)::integer END AS failures"
 		"  FROM outcome AS o"
 		" GROUP BY o.host),"
-		" recovered AS ("
-		"UPDATE dispatch.host_states AS s"
-		"   SET failing_since = NULL, next_try = NULL, failures = 0, trials = 0"
-		" WHERE s.host = ANY (ARRAY(SELECT h.host FROM hosts AS h WHERE h.answered))"
-		"   AND s.failing_since IS NOT NULL"
-		"   AND (s.aside OR s.paused)),"
-		" forgotten AS ("
-		"DELETE FROM dispatch.host_states AS s"
-		" WHERE s.host = ANY (ARRAY(SELECT h.host FROM hosts AS h WHERE h.answered))"
-		"   AND NOT s.aside"
-		"   AND NOT s.paused),"
-		" failing AS ("
-		"INSERT INTO dispatch.host_states AS s (host, failing_since, failures, trials, next_try)"
-		"SELECT h.host, $8, h.failures, CASE WHEN h.failures >= $12 THEN 1 ELSE 0 END,"
-		"       CASE WHEN h.failures >= $12 THEN $8 + " HOST_PAUSE("0") " END"
-		"  FROM hosts AS h"
-		" WHERE NOT h.answered"
-		"   AND $12 > 0"
-		" ORDER BY h.host"
-		"    ON CONFLICT ON CONSTRAINT host_states_pkey DO UPDATE"
-		"   SET failing_since = COALESCE(s.failing_since, $8),"
-		"       failures = s.failures + excluded.failures,"
-		"       trials = s.trials + CASE WHEN s.failures + excluded.failures >= $12 THEN 1 ELSE 0 END,"
-		"       next_try = CASE WHEN s.failures + excluded.failures >= $12"
-		"                       THEN $8 + " HOST_PAUSE("s.trials") " END"
-		" WHERE s.next_try IS NULL OR s.next_try <= $8),"
 		" kept AS ("
 		"INSERT INTO dispatch.attempts"
 		"       (dispatch_id, sequence, callback_id, at, attempt, tries, status, state, duration,"
@@ -687,14 +662,54 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"       CASE WHEN o.accept IS NULL THEN o.state END,"
 		"       o.duration, pg_catalog.left(o.error, 500), pg_catalog.left(o.excerpt, 500)"
 		"  FROM outcome AS o)"
-		"SELECT DISTINCT a.callback_id"
+		"SELECT DISTINCT a.callback_id, NULL::pg_catalog.text, NULL::integer"
 		"  FROM answer AS a"
 		" WHERE NOT EXISTS ("
 		"       SELECT FROM outcome AS o"
 		"        WHERE o.callback_id = a.callback_id"
-		"          AND o.attempt = a.attempt)",
+		"          AND o.attempt = a.attempt)"
+		" UNION ALL "
+		"SELECT NULL::pg_catalog.uuid, h.host, h.failures"
+		"  FROM hosts AS h"
+		" WHERE h.failures > 0"
+		"    OR EXISTS (SELECT FROM dispatch.host_states AS s WHERE s.host = h.host)",
 		{ UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INTERVALARRAYOID,
-		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID, INT4OID } },
+		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID } },
+	/*
+	 * Hosts, and how often each failed in a row; 0: it answered. After some failures nothing
+	 * is sent there for a while, and late outcomes of what was sent before do not make that
+	 * longer.
+	 */
+	[DISPATCH_NOTE_HOSTS] = { SPI_OK_INSERT,
+		"WITH noted AS MATERIALIZED ("
+		"SELECT n.host, n.failures"
+		"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n(host, failures)),"
+		" recovered AS ("
+		"UPDATE dispatch.host_states AS s"
+		"   SET failing_since = NULL, next_try = NULL, failures = 0, trials = 0"
+		" WHERE s.host = ANY (ARRAY(SELECT n.host FROM noted AS n WHERE n.failures = 0))"
+		"   AND s.failing_since IS NOT NULL"
+		"   AND (s.aside OR s.paused)),"
+		" forgotten AS ("
+		"DELETE FROM dispatch.host_states AS s"
+		" WHERE s.host = ANY (ARRAY(SELECT n.host FROM noted AS n WHERE n.failures = 0))"
+		"   AND NOT s.aside"
+		"   AND NOT s.paused)"
+		"INSERT INTO dispatch.host_states AS s (host, failing_since, failures, trials, next_try)"
+		"SELECT n.host, $3, n.failures, CASE WHEN n.failures >= $6 THEN 1 ELSE 0 END,"
+		"       CASE WHEN n.failures >= $6 THEN $3 + " HOST_PAUSE("0") " END"
+		"  FROM noted AS n"
+		" WHERE n.failures > 0"
+		"   AND $6 > 0"
+		" ORDER BY n.host"
+		"    ON CONFLICT ON CONSTRAINT host_states_pkey DO UPDATE"
+		"   SET failing_since = COALESCE(s.failing_since, $3),"
+		"       failures = s.failures + excluded.failures,"
+		"       trials = s.trials + CASE WHEN s.failures + excluded.failures >= $6 THEN 1 ELSE 0 END,"
+		"       next_try = CASE WHEN s.failures + excluded.failures >= $6"
+		"                       THEN $3 + " HOST_PAUSE("s.trials") " END"
+		" WHERE s.next_try IS NULL OR s.next_try <= $3",
+		{ TEXTARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID, FLOAT8OID, FLOAT8OID, INT4OID } },
 	/* A lease that ends now gives the callback back: the claim was not used. */
 	[DISPATCH_RENEW] = { SPI_OK_UPDATE,
 		"WITH held AS MATERIALIZED ("

@@ -142,6 +142,29 @@ is(wait_for_states("$other/paused", "CANCELLED|5\nDELIVERED|15"),
     "CANCELLED|5\nDELIVERED|15", 'when it is resumed it gets the rest, at once');
 is(scalar(grep { $_->{path} eq '/paused' } other_receipts()), 15, '... and nothing that was cancelled');
 
+# An operator whose transaction is left open: nobody waits for it.
+my $open = $dispatch->node->background_psql('postgres');
+$open->query_safe(q{BEGIN; SELECT dispatch.pause_host('localhost'), dispatch.resume_host('127.0.0.1');});
+create("$other/open?status=503", 3);
+create("$fine/open", 20);
+is(wait_for_states("$fine/open", 'DELIVERED|20'), 'DELIVERED|20', 'while an operator pauses a host, and does not commit, others are sent to');
+wait_until(
+    sub { $dispatch->sql(q{SELECT count(*) FROM dispatch.callbacks WHERE state = 'PENDING' AND last_status = 503}) },
+    sub { $_[0] == 3 },
+    $Dispatch::patience, 'what failed is recorded');
+pass('... and what failed there is recorded');
+$open->query_safe('COMMIT;');
+$open->quit;
+like(seen(), qr/^3 pending\|.*\|paused$/, '... until the commit');
+wait_until(
+    sub {
+        $dispatch->sql("SELECT dispatch.cancel_callbacks(${\ids(\"$other/open\")})");
+        return states("$other/open");
+    },
+    sub { $_[0] eq 'CANCELLED|3' },
+    $Dispatch::patience, 'they are cancelled');
+$dispatch->sql(q{SELECT dispatch.resume_host('localhost')});
+
 # Dead ones are sent again: by their ids, by their host, since a time; the same bytes, and the same
 # webhook-id.
 create("$fine/gone?status=410&times=1", 6);
