@@ -275,7 +275,10 @@ run(Listener *listener)
 	log_event(LEVEL_INFO, "started", log_text("version", LISTENER_VERSION),
 			  log_number("concurrency", listener->options.concurrency),
 			  log_number("per_host", listener->options.per_host),
-			  log_number("batch", listener->options.batch));
+			  log_number("batch", listener->options.batch),
+			  log_number("timeout_ms", listener->options.timeout / MILLISECOND),
+			  log_number("lease_ms", listener->options.lease / MILLISECOND),
+			  log_number("poll_ms", listener->options.poll / MILLISECOND));
 	service_tell(listener->service, "READY=1");
 	listener->report_due = clock_now() + PROGRESS_TIME;
 	while (!listener->ended)

@@ -195,6 +195,13 @@ is(scalar(() = $listener->log =~ /event=failed callback=[0-9a-f-]{36} host=\S+ a
 unlike($listener->log, qr/hush/, '... and no secret');
 is($listener->stop, 0, 'the listener ends cleanly');
 
+# Whatever happened above, each line of all these logs is an event: time, level, event, key=value.
+my $value = qr/(?:[^\s"=\\]+|"(?:[^"\\\n]|\\["\\])*")/;
+my $line  = qr/^time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=(?:info|warning|error) event=\w+(?: \w+=$value)*$/;
+my @lines = map { split /\n/, slurp_file($_) } glob "$dispatch->{dir}/listener.*.log";
+cmp_ok(scalar @lines, '>', 50, 'the logs have lines');
+is(join("\n", grep { !/$line/ } @lines), '', '... and each is an event with key=value');
+
 # The manual.
 my ($version) = slurp_file('dispatch.control') =~ /default_version = '(.*)'/;
 is(scalar(`$program --version`), "dispatch-listener $version\n", '--version');

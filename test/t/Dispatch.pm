@@ -173,8 +173,8 @@ sub callback
 }
 
 # Starts a listener that may call this machine, with further options, and waits until it has
-# connected. Options: wait => 0 not to wait, network => the network that is allowed, or undef,
-# database => its name; all others are its own, without "--".
+# connected. Options: wait => 0 not to wait, network => the network that is allowed, several in an
+# array, or undef; database => its name; all others are its own, without "--".
 sub start_listener
 {
     my ($self, %options) = @_;
@@ -219,9 +219,10 @@ sub new_listener
     my $network   = exists $options{network} ? delete $options{network} : '127.0.0.0/8';
     my $database  = delete $options{database} // 'postgres';
     my $number    = ++$self->{listeners};
-    my @arguments = ('--dbname' => delete $options{dbname} // $self->node->connstr($database));
+    my @networks  = ref $network ? @$network : grep { defined } $network;
+    my @arguments = map { ('--allow-network' => $_) } @networks;
 
-    push @arguments, '--allow-network' => $network if defined $network;
+    push @arguments, '--dbname' => delete $options{dbname} // $self->node->connstr($database);
     push @arguments, '--signing-keys'  => $self->{keys};
     push @arguments, '--once' if delete $options{once};
     push @arguments, "--$_" => $options{$_} for sort keys %options;
