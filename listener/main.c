@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "claim.h"
+#include "failed.h"
 #include "http.h"
 #include "lease.h"
 #include "log.h"
@@ -99,6 +100,7 @@ typedef struct Listener
 	Status status;
 	HttpServer *http;
 	Service *service;        /* NULL: nobody wants to be told */
+	Failed *failed;          /* NULL: without --once */
 	int64_t answered_before; /* answered when it last looked for more */
 	int64_t reported;        /* both, when the log last told */
 	Microseconds report_due;
@@ -178,6 +180,7 @@ listener_open(Listener *listener, int argc, char **argv)
 	listener->transfers = transfers_create(listener->loop, &plan);
 	listener->outcomes = outcomes_create(options->batch);
 	listener->leases = leases_create(listener->queue, options->lease);
+	listener->failed = options->once ? failed_create() : NULL;
 	listener->claim_session =
 		session_create(listener->loop, &claim_plan, options->dbname, patience(options));
 	listener->finish_session =
@@ -220,6 +223,7 @@ listener_close(Listener *listener)
 	session_free(listener->finish_session);
 	transfers_free(listener->transfers);
 	claims_free(listener->claims);
+	failed_free(listener->failed);
 	leases_free(listener->leases);
 	outcomes_free(listener->outcomes);
 	queue_free(listener->queue);
@@ -429,10 +433,12 @@ check_once(Listener *listener, int busy)
 	if (busy > 0 || listener->ended)
 		return;
 	if (claims_exhausted(listener->claims))
-		end(listener, listener->status.failed == 0 ? EXIT_CLEAN : EXIT_TROUBLE, "nothing is due");
+		end(listener, failed_count(listener->failed) == 0 ? EXIT_CLEAN : EXIT_TROUBLE,
+			"nothing is due");
 	else if (claims_draining(listener->claims))
 	{
-		if (listener->status.answered == listener->answered_before && listener->status.failed > 0)
+		if (listener->status.answered == listener->answered_before &&
+			failed_count(listener->failed) > 0)
 			end(listener, EXIT_TROUBLE, "only failures are left");
 		listener->answered_before = listener->status.answered;
 	}
@@ -590,6 +596,7 @@ on_request_done(void *argument, Delivery *delivery, const Outcome *outcome)
 	bool settled = is_settled(delivery, outcome);
 
 	status_count(&listener->status, outcome, settled);
+	failed_note(listener->failed, outcome->id, settled);
 	if (!settled)
 		log_failure(delivery->host, outcome);
 	outcomes_add(listener->outcomes, outcome, clock_now());

@@ -133,8 +133,8 @@ static const char help[] =
 	"Exit status:\n"
 	"  0  ended cleanly; with --once: nothing that was due is left\n"
 	"  1  trouble: the extension cannot be used, the port is taken, or outcomes could not be\n"
-	"     recorded at the end; with --once also: no connection, or a request failed and will\n"
-	"     be tried again\n"
+	"     recorded at the end; with --once also: no connection, or what was due has failed\n"
+	"     and was not delivered since\n"
 	"  2  wrong usage: of an option, or a file that it names\n";
 
 enum

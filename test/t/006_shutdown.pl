@@ -106,6 +106,16 @@ $dispatch->sql(q{UPDATE dispatch.queue SET next_at = now() + '1 hour'});
 is(once(),                                 0, '--once, what waits is not due: 0');
 is(scalar($dispatch->receipts('/failed')), 1, '... and it was not sent');
 
+
+# What failed, and was due again and delivered while there was still something to do, is not left.
+$dispatch->sql(q{DELETE FROM dispatch.queue});
+$dispatch->configure('dispatch.retry_base' => '1ms');
+create('/second?status=503&times=1', 3);
+create('/beside?delay=20',           60);
+is(once(concurrency => 2), 0, '--once, what failed was delivered by the second attempt: 0');
+is($dispatch->callbacks('/second'), join("\n", ('DELIVERED|2|200|') x 3), '... by the same listener');
+$dispatch->sql(q{ALTER DATABASE postgres RESET dispatch.retry_base});
+
 # Trouble.
 $dispatch->sql(q{CREATE DATABASE bare});
 my $bare = $dispatch->new_listener(once => 1, database => 'bare');
