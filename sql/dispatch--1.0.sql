@@ -443,7 +443,7 @@ COMMENT ON TRIGGER dispatches_check ON dispatch.dispatches IS 'validates and sea
 -- SECURITY DEFINER: whoever may delete dispatches need have no right on what goes with them.
 CREATE FUNCTION dispatch.dispatches_deleted() RETURNS trigger
     LANGUAGE c
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_dispatches_deleted';
 
 COMMENT ON FUNCTION dispatch.dispatches_deleted() IS 'removes what belongs to dispatches that were deleted';
@@ -505,7 +505,7 @@ CREATE FUNCTION dispatch.create_type(
     event_meta jsonb DEFAULT NULL)
     RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_create_type';
 
 COMMENT ON FUNCTION dispatch.create_type(text, jsonb, boolean, jsonb) IS 'creates a dispatch type';
@@ -516,7 +516,7 @@ CREATE FUNCTION dispatch.create_attributes(
     event_meta jsonb DEFAULT NULL)
     RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_create_attributes';
 
 COMMENT ON FUNCTION dispatch.create_attributes(uuid, jsonb, jsonb) IS 'adds attributes to a dispatch type, given by id; returns how many';
@@ -527,42 +527,42 @@ CREATE FUNCTION dispatch.create_attributes(
     event_meta jsonb DEFAULT NULL)
     RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_create_attributes';
 
 COMMENT ON FUNCTION dispatch.create_attributes(text, jsonb, jsonb) IS 'adds attributes to a dispatch type, given by name or id; returns how many';
 
 CREATE FUNCTION dispatch.get_attributes(dispatch_type uuid) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_get_attributes';
 
 COMMENT ON FUNCTION dispatch.get_attributes(uuid) IS 'the attributes of a dispatch type, given by id';
 
 CREATE FUNCTION dispatch.get_attributes(dispatch_type text) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_get_attributes';
 
 COMMENT ON FUNCTION dispatch.get_attributes(text) IS 'the attributes of a dispatch type, given by name or id';
 
 CREATE FUNCTION dispatch.get_type(dispatch_type uuid) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_get_type';
 
 COMMENT ON FUNCTION dispatch.get_type(uuid) IS 'a dispatch type, given by id';
 
 CREATE FUNCTION dispatch.get_type(dispatch_type text) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_get_type';
 
 COMMENT ON FUNCTION dispatch.get_type(text) IS 'a dispatch type, given by name or id';
 
 CREATE FUNCTION dispatch.list_types() RETURNS SETOF jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_list_types';
 
 COMMENT ON FUNCTION dispatch.list_types() IS 'all dispatch types, by name';
@@ -572,7 +572,7 @@ CREATE FUNCTION dispatch.type_history(
     OUT sequence bigint, OUT type text, OUT data jsonb, OUT event_meta jsonb, OUT caller text, OUT at timestamptz)
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_type_history';
 
 COMMENT ON FUNCTION dispatch.type_history(uuid) IS 'what happened to a dispatch type, given by id, oldest first';
@@ -582,7 +582,7 @@ CREATE FUNCTION dispatch.type_history(
     OUT sequence bigint, OUT type text, OUT data jsonb, OUT event_meta jsonb, OUT caller text, OUT at timestamptz)
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_type_history';
 
 COMMENT ON FUNCTION dispatch.type_history(text) IS 'what happened to a dispatch type, given by name or id, oldest first';
@@ -663,7 +663,7 @@ CREATE FUNCTION dispatch.create_dispatch(
     extra jsonb DEFAULT NULL)
     RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_create_dispatch';
 
 COMMENT ON FUNCTION dispatch.create_dispatch(uuid, text, text[], text[], jsonb, jsonb, jsonb, text, jsonb) IS 'creates a dispatch of a type given by id; returns its id';
@@ -680,7 +680,7 @@ CREATE FUNCTION dispatch.create_dispatch(
     extra jsonb DEFAULT NULL)
     RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_create_dispatch';
 
 COMMENT ON FUNCTION dispatch.create_dispatch(text, text, text[], text[], jsonb, jsonb, jsonb, text, jsonb) IS 'creates a dispatch of a type given by name or id; returns its id';
@@ -689,7 +689,7 @@ CREATE FUNCTION dispatch.add_job(dispatch_id uuid, job_id text, callback jsonb D
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_add_job';
 
 COMMENT ON FUNCTION dispatch.add_job(uuid, text, jsonb, jsonb, text, bigint) IS 'adds a job to a dispatch; returns the new version';
@@ -698,7 +698,7 @@ CREATE FUNCTION dispatch.add_jobs(dispatch_id uuid, jobs text[], callback jsonb 
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_add_jobs';
 
 COMMENT ON FUNCTION dispatch.add_jobs(uuid, text[], jsonb, jsonb, text, bigint) IS 'adds jobs to a dispatch, all or none; returns the new version';
@@ -707,7 +707,7 @@ CREATE FUNCTION dispatch.add_participant(dispatch_id uuid, participant_id text, 
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_add_participant';
 
 COMMENT ON FUNCTION dispatch.add_participant(uuid, text, jsonb, jsonb, text, bigint) IS 'adds a participant to a dispatch; returns the new version';
@@ -716,7 +716,7 @@ CREATE FUNCTION dispatch.add_participants(dispatch_id uuid, participants text[],
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_add_participants';
 
 COMMENT ON FUNCTION dispatch.add_participants(uuid, text[], jsonb, jsonb, text, bigint) IS 'adds participants to a dispatch, all or none; returns the new version';
@@ -725,7 +725,7 @@ CREATE FUNCTION dispatch.remove_job(dispatch_id uuid, job_id text, callback json
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_remove_job';
 
 COMMENT ON FUNCTION dispatch.remove_job(uuid, text, jsonb, jsonb, text, bigint) IS 'removes a job from a dispatch; returns the new version';
@@ -734,7 +734,7 @@ CREATE FUNCTION dispatch.remove_jobs(dispatch_id uuid, jobs text[], callback jso
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_remove_jobs';
 
 COMMENT ON FUNCTION dispatch.remove_jobs(uuid, text[], jsonb, jsonb, text, bigint) IS 'removes jobs from a dispatch, all or none; returns the new version';
@@ -743,7 +743,7 @@ CREATE FUNCTION dispatch.remove_participant(dispatch_id uuid, participant_id tex
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_remove_participant';
 
 COMMENT ON FUNCTION dispatch.remove_participant(uuid, text, jsonb, jsonb, text, bigint) IS 'removes a participant from a dispatch; returns the new version';
@@ -752,7 +752,7 @@ CREATE FUNCTION dispatch.remove_participants(dispatch_id uuid, participants text
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_remove_participants';
 
 COMMENT ON FUNCTION dispatch.remove_participants(uuid, text[], jsonb, jsonb, text, bigint) IS 'removes participants from a dispatch, all or none; returns the new version';
@@ -761,7 +761,7 @@ CREATE FUNCTION dispatch.update_status(dispatch_id uuid, status text, sub_status
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_update_status';
 
 COMMENT ON FUNCTION dispatch.update_status(uuid, text, text, jsonb, jsonb, text, bigint) IS 'moves a dispatch to a status and sets its sub-status; returns the new version';
@@ -770,7 +770,7 @@ CREATE FUNCTION dispatch.update_sub_status(dispatch_id uuid, sub_status text, ca
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_update_sub_status';
 
 COMMENT ON FUNCTION dispatch.update_sub_status(uuid, text, jsonb, jsonb, text, bigint) IS 'sets the sub-status of a dispatch; returns the new version';
@@ -779,21 +779,21 @@ CREATE FUNCTION dispatch.update_custom_data(dispatch_id uuid, patch jsonb, callb
     request_id text DEFAULT NULL, expected_version bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_update_custom_data';
 
 COMMENT ON FUNCTION dispatch.update_custom_data(uuid, jsonb, jsonb, jsonb, text, bigint) IS 'applies a JSON merge patch (RFC 7396) to the custom data of a dispatch; returns the new version';
 
 CREATE FUNCTION dispatch.get_dispatch(dispatch_id uuid) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_get_dispatch';
 
 COMMENT ON FUNCTION dispatch.get_dispatch(uuid) IS 'a dispatch with its jobs and participants';
 
 CREATE FUNCTION dispatch.dispatch_id(dispatch_ref text) RETURNS uuid
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_dispatch_id';
 
 COMMENT ON FUNCTION dispatch.dispatch_id(text) IS 'the id of the dispatch with this reference';
@@ -803,7 +803,7 @@ CREATE FUNCTION dispatch.history(
     OUT sequence bigint, OUT type text, OUT data jsonb, OUT event_meta jsonb, OUT caller text, OUT at timestamptz)
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_history';
 
 COMMENT ON FUNCTION dispatch.history(uuid) IS 'what happened to a dispatch, oldest first';
@@ -877,7 +877,7 @@ CREATE FUNCTION dispatch.dispatch_status_counts(
     OUT type_name text, OUT status text, OUT closed boolean, OUT dispatches bigint)
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_status_counts';
 
 COMMENT ON FUNCTION dispatch.dispatch_status_counts(text, boolean) IS 'how many dispatches of a type, or of each, are in each status';
@@ -891,7 +891,7 @@ COMMENT ON FUNCTION dispatch.fits(jsonb, jsonb) IS 'whether custom data fits a f
 
 CREATE FUNCTION dispatch.backfill_index(dispatch_type text, max_rows integer DEFAULT 10000) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_backfill_index';
 
 COMMENT ON FUNCTION dispatch.backfill_index(text, integer) IS 'indexes dispatches that are older than an indexed attribute, so many at a time; 0 when all is done';
@@ -916,7 +916,7 @@ CREATE FUNCTION dispatch.claim_callbacks(
     OUT callback_id uuid, OUT attempt integer, OUT method text, OUT url text, OUT headers jsonb, OUT body text, OUT confirm boolean)
     RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_claim_callbacks';
 
 COMMENT ON FUNCTION dispatch.claim_callbacks(integer, interval, boolean) IS 'leases callbacks that are due to the listener that calls';
@@ -931,7 +931,7 @@ CREATE FUNCTION dispatch.finish_callbacks(
     excerpts text[] DEFAULT NULL)
     RETURNS SETOF uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_finish_callbacks';
 
 COMMENT ON FUNCTION dispatch.finish_callbacks(uuid[], integer[], integer[], text[], interval[], interval[], text[]) IS 'records what came of attempts; returns the ids whose lease had passed to another attempt';
@@ -939,7 +939,7 @@ COMMENT ON FUNCTION dispatch.finish_callbacks(uuid[], integer[], integer[], text
 CREATE FUNCTION dispatch.renew_callbacks(callback_ids uuid[], attempts integer[], lease interval)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_renew_callbacks';
 
 COMMENT ON FUNCTION dispatch.renew_callbacks(uuid[], integer[], interval) IS 'extends leases; a lease of 0 gives the callbacks back at once';
@@ -948,35 +948,35 @@ CREATE FUNCTION dispatch.retry_callbacks(
     callback_ids uuid[] DEFAULT NULL, host text DEFAULT NULL, dead_since timestamptz DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_retry_callbacks';
 
 COMMENT ON FUNCTION dispatch.retry_callbacks(uuid[], text, timestamptz) IS 'dead callbacks are due again, with all their attempts';
 
 CREATE FUNCTION dispatch.cancel_callbacks(callback_ids uuid[]) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_cancel_callbacks';
 
 COMMENT ON FUNCTION dispatch.cancel_callbacks(uuid[]) IS 'pending callbacks are not sent';
 
 CREATE FUNCTION dispatch.pause_host(host text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_pause_host';
 
 COMMENT ON FUNCTION dispatch.pause_host(text) IS 'nothing more is claimed for a host';
 
 CREATE FUNCTION dispatch.resume_host(host text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_resume_host';
 
 COMMENT ON FUNCTION dispatch.resume_host(text) IS 'a host that was paused, or that failed, is sent to again';
 
 CREATE FUNCTION dispatch.adopt() RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_adopt';
 
 COMMENT ON FUNCTION dispatch.adopt() IS 'makes the callbacks of a restored database its own, so that it sends them; returns how many';
@@ -987,7 +987,7 @@ COMMENT ON FUNCTION dispatch.adopt() IS 'makes the callbacks of a restored datab
 
 CREATE FUNCTION dispatch.purge(older_than interval, max_rows integer DEFAULT 10000) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'dispatch_purge';
 
 COMMENT ON FUNCTION dispatch.purge(interval, integer) IS 'removes dispatches in a final status whose last change is older; returns how many';

@@ -14,6 +14,7 @@
 #include "finish.h"
 #include "host.h"
 #include "pattern.h"
+#include "plan.h"
 #include "signal.h"
 #include "type_cache.h"
 
@@ -82,6 +83,7 @@ void
 _PG_init(void)
 {
 	define_settings();
+	dispatch_plan_init();
 	dispatch_signal_init();
 	dispatch_claim_init();
 	dispatch_type_cache_init();

@@ -30,7 +30,6 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 
 #include "compat.h"
 #include "error.h"
@@ -58,34 +57,6 @@ typedef struct Finder
 	Datum values[DISPATCH_PARAMETERS];
 	char nulls[DISPATCH_PARAMETERS + 1];
 } Finder;
-
-/*
- * The settings under which the statements are planned. JIT would come of the
- * cost that switching something off is to the planner.
- */
-static const struct
-{
-	const char *name;
-	const char *value;
-} planner_settings[] = {
-	{ "enable_seqscan", "off" },
-	{ "enable_bitmapscan", "off" },
-	{ "enable_sort", "off" },
-	{ "enable_incremental_sort", "off" },
-	{ "jit", "off" },
-	{ "max_parallel_workers_per_gather", "0" },
-};
-
-static int
-begin_settings(void)
-{
-	int level = NewGUCNestLevel();
-
-	for (int i = 0; i < (int) lengthof(planner_settings); i++)
-		(void) set_config_option(planner_settings[i].name, planner_settings[i].value, PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	return level;
-}
 
 static void
 set_value(Finder *finder, int parameter, Datum value)
@@ -374,8 +345,6 @@ dispatch_find_page(const DispatchSearch *search)
 {
 	Finder finder;
 	pg_uuid_t first = { { 0 } };
-	uint64 rows;
-	int level;
 
 	if (search->max_rows < 1 || search->max_rows > DISPATCH_FIND_MAX)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -391,13 +360,9 @@ dispatch_find_page(const DispatchSearch *search)
 	}
 	set_value(&finder, 2, UUIDPGetDatum(&first));
 	set_value(&finder, 3, Int64GetDatum(search->max_rows));
-	level = begin_settings();
 	if (finder.npaths == 1 && finder.paths[0].ordered)
-		rows = run(&finder, &finder.paths[0], DISPATCH_WAY_PAGE);
-	else
-		rows = choose_page(&finder);
-	AtEOXact_GUC(true, level);
-	return rows;
+		return run(&finder, &finder.paths[0], DISPATCH_WAY_PAGE);
+	return choose_page(&finder);
 }
 
 /*
@@ -409,16 +374,11 @@ dispatch_find_count(const DispatchSearch *search)
 {
 	Finder finder;
 	pg_uuid_t first = { { 0 } };
-	int64 count;
-	int level;
 
 	if (!prepare(&finder, search))
 		return 0;
 	set_value(&finder, 2, UUIDPGetDatum(&first));
-	level = begin_settings();
-	count = run_count(&finder, find_shortest(&finder), DISPATCH_WAY_COUNT);
-	AtEOXact_GUC(true, level);
-	return count;
+	return run_count(&finder, find_shortest(&finder), DISPATCH_WAY_COUNT);
 }
 
 /*
@@ -431,13 +391,8 @@ dispatch_find_status_counts(const DispatchType *type, bool open_only)
 {
 	Datum values[2] = { 0, BoolGetDatum(open_only) };
 	char nulls[] = { type == NULL ? 'n' : ' ', ' ', '\0' };
-	uint64 rows;
-	int level;
 
 	if (type != NULL)
 		values[0] = UUIDPGetDatum(&type->id);
-	level = begin_settings();
-	rows = dispatch_query(DISPATCH_COUNT_STATUSES, values, nulls);
-	AtEOXact_GUC(true, level);
-	return rows;
+	return dispatch_query(DISPATCH_COUNT_STATUSES, values, nulls);
 }

@@ -41,9 +41,8 @@ dispatch_types_relid(void)
 }
 
 /*
- * Becomes the owner of the tables, with the settings that the SECURITY DEFINER
- * functions have: a search_path in which nothing of the caller's is found, and
- * plans by index; who it was before.
+ * Becomes the owner of the tables, with the search_path that the SECURITY DEFINER
+ * functions have, in which nothing of the caller's is found; who it was before.
  * An error undoes it with its transaction.
  */
 DispatchUser
@@ -62,8 +61,6 @@ dispatch_become_owner(void)
 	SetUserIdAndSecContext(owner, user.security | SECURITY_LOCAL_USERID_CHANGE);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
 	return user;
 }
 

@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "plan.h"
 
 #define MAX_ARGUMENTS 15
 
@@ -25,6 +26,7 @@ typedef struct StatementText
 	int result; /* what SPI returns for it */
 	const char *text;
 	Oid types[MAX_ARGUMENTS]; /* of the arguments, up to InvalidOid */
+	DispatchPlanning planning;
 } StatementText;
 
 /* SQL is laid out clause by clause. */
@@ -225,7 +227,8 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE $1 IS NULL"
 		"    OR t.id = $1"
 		" ORDER BY t.name, s.closed, s.status",
-		{ UUIDOID, BOOLOID } },
+		{ UUIDOID, BOOLOID },
+		DISPATCH_IN_ORDER },
 	[DISPATCH_INSERT_TYPE_EVENT] = { SPI_OK_INSERT,
 		"INSERT INTO dispatch.type_events"
 		"       (type_id, sequence, at, type, caller, data, event_meta)"
@@ -674,7 +677,8 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE h.failures > 0"
 		"    OR EXISTS (SELECT FROM dispatch.host_states AS s WHERE s.host = h.host)",
 		{ UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INTERVALARRAYOID,
-		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID } },
+		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID },
+		DISPATCH_BY_HASH },
 	/*
 	 * Hosts, and how often each failed in a row; 0: it answered. After some failures nothing
 	 * is sent there for a while, and late outcomes of what was sent before do not make that
@@ -727,7 +731,8 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"       USING (callback_id, attempt)"
 		" WHERE q.callback_id = ANY ($1)"
 		"   AND q.callback_id = h.callback_id",
-		{ UUIDARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
+		{ UUIDARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID },
+		DISPATCH_BY_HASH },
 
 	[DISPATCH_FIND_OLD_ATTEMPT] = { SPI_OK_SELECT,
 		"SELECT a.at"
@@ -1012,32 +1017,28 @@ rethrow_without(const char *text, MemoryContext context)
  * none. Where it only reads, with the caller's snapshot, else with a new one.
  */
 static uint64
-run_plan(SPIPlanPtr plan, const char *text, int expected, Datum *values, const char *nulls,
+run_plan(SPIPlanPtr plan, const StatementText *statement, Datum *values, const char *nulls,
 		 bool read_only)
 {
 	MemoryContext context = CurrentMemoryContext;
+	DispatchPlanned outer = dispatch_planned;
 	volatile int result = 0;
 
+	dispatch_planned = (DispatchPlanned){ statement->text, statement->planning };
 	PG_TRY();
 	{
 		result = SPI_execute_plan(plan, values, nulls, read_only, 0);
 	}
 	PG_CATCH();
 	{
-		rethrow_without(text, context);
+		dispatch_planned = outer;
+		rethrow_without(statement->text, context);
 	}
 	PG_END_TRY();
-	if (result != expected)
-		elog(ERROR, "\"%s\" gave %s", text, SPI_result_code_string(result));
+	dispatch_planned = outer;
+	if (result != statement->result)
+		elog(ERROR, "\"%s\" gave %s", statement->text, SPI_result_code_string(result));
 	return SPI_processed;
-}
-
-static uint64
-run(DispatchStatement statement, Datum *values, const char *nulls, bool read_only)
-{
-	const StatementText *text = &statements[statement];
-
-	return run_plan(plan_of(statement), text->text, text->result, values, nulls, read_only);
 }
 
 /*
@@ -1048,7 +1049,7 @@ run(DispatchStatement statement, Datum *values, const char *nulls, bool read_onl
 uint64
 dispatch_execute(DispatchStatement statement, Datum *values, const char *nulls)
 {
-	return run(statement, values, nulls, false);
+	return run_plan(plan_of(statement), &statements[statement], values, nulls, false);
 }
 
 /*
@@ -1057,7 +1058,7 @@ dispatch_execute(DispatchStatement statement, Datum *values, const char *nulls)
 uint64
 dispatch_query(DispatchStatement statement, Datum *values, const char *nulls)
 {
-	return run(statement, values, nulls, true);
+	return run_plan(plan_of(statement), &statements[statement], values, nulls, true);
 }
 
 /*
@@ -1125,6 +1126,9 @@ find_text(const char *text)
 uint64
 dispatch_query_text(const char *text, int nargs, const Oid *types, Datum *values, const char *nulls)
 {
+	StatementText statement = { .result = SPI_OK_SELECT,
+								.text = text,
+								.planning = DISPATCH_IN_ORDER };
 	TextPlan *entry = find_text(text);
 
 	if (entry->text == NULL)
@@ -1136,7 +1140,7 @@ dispatch_query_text(const char *text, int nargs, const Oid *types, Datum *values
 		entry->plan = plan;
 		entry->text = MemoryContextStrdup(TopMemoryContext, text);
 	}
-	return run_plan(entry->plan, text, SPI_OK_SELECT, values, nulls, true);
+	return run_plan(entry->plan, &statement, values, nulls, true);
 }
 
 /*
