@@ -179,6 +179,7 @@ CREATE TABLE dispatch.event_log (
     data             jsonb       NOT NULL,
     event_meta       jsonb,
     callback_id      uuid,
+    callback_ref     text        COLLATE "C",
     callback_method  text        COLLATE "C",
     callback_host    text        COLLATE "C",
     callback_url     text        COLLATE "C",
@@ -189,6 +190,7 @@ CREATE TABLE dispatch.event_log (
 
 COMMENT ON TABLE dispatch.event_log IS 'what happened to each dispatch, with the callback that the operation carried; immutable';
 COMMENT ON COLUMN dispatch.event_log.sequence IS 'the version of the dispatch that the event made';
+COMMENT ON COLUMN dispatch.event_log.callback_ref IS 'the dispatch_ref that the callback tells';
 COMMENT ON COLUMN dispatch.event_log.callback_url IS 'may hold a token: not for readers';
 COMMENT ON COLUMN dispatch.event_log.callback_headers IS 'may hold a token: not for readers';
 COMMENT ON COLUMN dispatch.event_log.callback_accept IS 'of a callback whose answer is waited for: the status codes that accept, none for 2xx';

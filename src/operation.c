@@ -271,6 +271,7 @@ write_creation(const DispatchCreation *creation, const pg_uuid_t *id, TimestampT
 	event.data = creation_data(creation, status, custom_data);
 	event.event_meta = creation->carried.event_meta;
 	event.callback = callback;
+	event.ref = creation->ref != NULL ? cstring_to_text(creation->ref) : NULL;
 	dispatch_record_event(&event);
 }
 
@@ -376,6 +377,7 @@ write_change(const DispatchOperation *operation, DispatchChange *change,
 	event.data = dispatch_build_end(&change->data);
 	event.event_meta = change->carried.event_meta;
 	event.callback = callback;
+	event.ref = change->ref;
 	dispatch_record_event(&event);
 }
 
@@ -412,13 +414,14 @@ dispatch_change(const DispatchOperation *operation, DispatchChange *change)
 /*
  * Runs the statement of a change; false where it found no row to change. Its
  * first arguments, for which values and nulls have room, are the id, the time
- * and the version that is expected; its first results the new version and the
- * time.
+ * and the version that is expected; its first results the new version, the
+ * time and the reference.
  */
 static bool
 change_row(DispatchStatement statement, DispatchChange *change, Datum *values, char *nulls)
 {
 	bool isnull;
+	Datum ref;
 
 	values[0] = UUIDPGetDatum(&change->dispatch_id);
 	values[1] = TimestampTzGetDatum(change->at);
@@ -428,6 +431,8 @@ change_row(DispatchStatement statement, DispatchChange *change, Datum *values, c
 		return false;
 	change->version = DatumGetInt64(dispatch_result(0, 1, &isnull));
 	change->at = DatumGetTimestampTz(dispatch_result(0, 2, &isnull));
+	ref = dispatch_result(0, 3, &isnull);
+	change->ref = isnull ? NULL : DatumGetTextPP(ref);
 	return true;
 }
 
@@ -528,8 +533,8 @@ update_status(DispatchChange *change)
 	nulls[4] = change->sub_status != NULL ? ' ' : 'n';
 	if (!change_row(DISPATCH_UPDATE_STATUS, change, values, nulls))
 		return false;
-	type_id = DatumGetUUIDP(dispatch_result(0, 3, &isnull));
-	from = TextDatumGetCString(dispatch_result(0, 4, &isnull));
+	type_id = DatumGetUUIDP(dispatch_result(0, 4, &isnull));
+	from = TextDatumGetCString(dispatch_result(0, 5, &isnull));
 	type = dispatch_type_by_id(type_id);
 	check_transition(change, type, from);
 	if (type->lifecycle->statuses[dispatch_lifecycle_find(type->lifecycle, change->status)].final)
@@ -557,7 +562,7 @@ update_sub_status(DispatchChange *change)
 	if (!change_row(DISPATCH_UPDATE_SUB_STATUS, change, values, nulls))
 		return false;
 	dispatch_build_text(&change->data, "status",
-						TextDatumGetCString(dispatch_result(0, 3, &isnull)));
+						TextDatumGetCString(dispatch_result(0, 4, &isnull)));
 	dispatch_build_text(&change->data, "subStatus", change->sub_status);
 	return true;
 }
@@ -579,7 +584,7 @@ update_custom_data(DispatchChange *change)
 	if (!change_row(DISPATCH_UPDATE_CUSTOM_DATA, change, values, nulls))
 		return false;
 	dispatch_build_document(&change->data, "customData",
-							DatumGetJsonbPCopy(dispatch_result(0, 3, &isnull)));
+							DatumGetJsonbPCopy(dispatch_result(0, 4, &isnull)));
 	dispatch_build_document(&change->data, "patch", change->patch);
 	return true;
 }

@@ -49,7 +49,8 @@ typedef struct DispatchChange
 	/* for the operation, while it runs */
 	bool wait; /* for the answer to its callback */
 	TimestampTz at;
-	int64 version; /* that it made */
+	int64 version;   /* that it made */
+	const text *ref; /* of the dispatch; NULL: it has none */
 	DispatchBuilder data;
 } DispatchChange;
 

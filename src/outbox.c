@@ -64,8 +64,8 @@ dispatch_record_event(const DispatchEvent *event)
 {
 	const DispatchCallback *callback = event->callback;
 	pg_uuid_t callback_id;
-	char nulls[] = "               ";
-	Datum values[15];
+	char nulls[] = "                ";
+	Datum values[16];
 
 	values[0] = UUIDPGetDatum(event->dispatch_id);
 	values[1] = Int64GetDatum(event->sequence);
@@ -92,6 +92,8 @@ dispatch_record_event(const DispatchEvent *event)
 	values[13] = PointerGetDatum(callback->accept);
 	nulls[13] = callback->wait ? ' ' : 'n';
 	values[14] = TimestampTzGetDatum(dispatch_due_time());
+	values[15] = PointerGetDatum(event->ref);
+	nulls[15] = event->ref != NULL ? ' ' : 'n';
 	(void) dispatch_execute(DISPATCH_INSERT_EVENT_WITH_CALLBACK, values, nulls);
 }
 

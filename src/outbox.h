@@ -22,6 +22,7 @@ typedef struct DispatchEvent
 	const Jsonb *data;
 	const Jsonb *event_meta;          /* NULL: none */
 	const DispatchCallback *callback; /* NULL: none */
+	const text *ref;                  /* of the dispatch, for the callback; NULL: none */
 } DispatchEvent;
 
 extern int32 dispatch_origin(void);

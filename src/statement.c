@@ -19,7 +19,7 @@
 #include "compat.h"
 #include "plan.h"
 
-#define MAX_ARGUMENTS 15
+#define MAX_ARGUMENTS 16
 
 typedef struct StatementText
 {
@@ -258,7 +258,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE d.id = $1"
 		"   AND d.closed_at IS NULL"
 		"   AND ($3 IS NULL OR d.version = $3)"
-		" RETURNING d.version, d.updated_at",
+		" RETURNING d.version, d.updated_at, d.dispatch_ref",
 		{ UUIDOID, TIMESTAMPTZOID, INT8OID } },
 	[DISPATCH_UPDATE_STATUS] = { SPI_OK_UPDATE_RETURNING,
 		"UPDATE dispatch.dispatches AS d"
@@ -272,7 +272,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"   AND o.id = d.id"
 		"   AND d.closed_at IS NULL"
 		"   AND ($3 IS NULL OR d.version = $3)"
-		" RETURNING d.version, d.updated_at, d.type_id, o.status",
+		" RETURNING d.version, d.updated_at, d.dispatch_ref, d.type_id, o.status",
 		{ UUIDOID, TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID } },
 	[DISPATCH_UPDATE_SUB_STATUS] = { SPI_OK_UPDATE_RETURNING,
 		"UPDATE dispatch.dispatches AS d"
@@ -280,7 +280,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE d.id = $1"
 		"   AND d.closed_at IS NULL"
 		"   AND ($3 IS NULL OR d.version = $3)"
-		" RETURNING d.version, d.updated_at, d.status",
+		" RETURNING d.version, d.updated_at, d.dispatch_ref, d.status",
 		{ UUIDOID, TIMESTAMPTZOID, INT8OID, TEXTOID } },
 	[DISPATCH_SET_VERSION] = { SPI_OK_UPDATE,
 		"UPDATE dispatch.dispatches AS d"
@@ -295,7 +295,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE d.id = $1"
 		"   AND d.closed_at IS NULL"
 		"   AND ($3 IS NULL OR d.version = $3)"
-		" RETURNING d.version, d.updated_at, d.custom_data",
+		" RETURNING d.version, d.updated_at, d.dispatch_ref, d.custom_data",
 		{ UUIDOID, TIMESTAMPTZOID, INT8OID, JSONBOID } },
 	[DISPATCH_LOCK] = { SPI_OK_SELECT,
 		"SELECT d.id"
@@ -394,13 +394,13 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 	[DISPATCH_INSERT_EVENT_WITH_CALLBACK] = { SPI_OK_INSERT,
 		"WITH event AS ("
 		"INSERT INTO dispatch.event_log"
-		"       (dispatch_id, sequence, at, type, caller, data, event_meta, callback_id,"
-		"        callback_method, callback_host, callback_url, callback_headers, callback_accept)"
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14))"
+		"       (dispatch_id, sequence, at, type, caller, data, event_meta, callback_id, callback_method,"
+		"        callback_host, callback_url, callback_headers, callback_accept, callback_ref)"
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, $16))"
 		"INSERT INTO dispatch.queue (callback_id, dispatch_id, sequence, next_at, host, origin, accept)"
 		"VALUES ($8, $1, $2, $15, $10, $13, $14)",
 		{ UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID, UUIDOID, TEXTOID,
-		  TEXTOID, TEXTOID, JSONBOID, INT4OID, INT4ARRAYOID, TIMESTAMPTZOID } },
+		  TEXTOID, TEXTOID, JSONBOID, INT4OID, INT4ARRAYOID, TIMESTAMPTZOID, TEXTOID } },
 
 	/* Calls that are made again. */
 	[DISPATCH_FIND_REQUEST] = { SPI_OK_SELECT,
@@ -571,7 +571,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" RETURNING q.callback_id, q.dispatch_id, q.sequence, q.attempt,"
 		"           q.accept IS NOT NULL AS confirm)"
 		"SELECT t.callback_id, t.attempt, e.callback_method, e.callback_url, e.callback_headers,"
-		"       e.type, e.at, e.data, e.event_meta, e.dispatch_id, e.sequence, d.dispatch_ref,"
+		"       e.type, e.at, e.data, e.event_meta, e.dispatch_id, e.sequence, e.callback_ref,"
 		"       t.confirm"
 		"  FROM taken AS t"
 		" CROSS JOIN LATERAL ("
@@ -580,11 +580,6 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"        WHERE l.dispatch_id = t.dispatch_id"
 		"          AND l.sequence = t.sequence"
 		"        LIMIT 1) AS e"
-		"  LEFT JOIN LATERAL ("
-		"       SELECT r.dispatch_ref"
-		"         FROM dispatch.dispatches AS r"
-		"        WHERE r.id = t.dispatch_id"
-		"        LIMIT 1) AS d ON true"
 		" ORDER BY t.callback_id",
 		{ TIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
 	/*

@@ -14,9 +14,9 @@ SELECT o.id, t.id, 'OLD-' || o.n, 'CLOSED', 1, o.at, o.at,
 INSERT INTO dispatch.members (dispatch_id, sequence, added_at, ordinal, kind, state, member_id)
 SELECT o.id, 1, o.at, i, 'j', 'c', 'job-' || o.n || '-' || i FROM old AS o, generate_series(1, 5) AS i;
 
-INSERT INTO dispatch.event_log (dispatch_id, sequence, at, type, caller, data, callback_id, callback_method, callback_host, callback_url, callback_headers)
+INSERT INTO dispatch.event_log (dispatch_id, sequence, at, type, caller, data, callback_id, callback_method, callback_host, callback_url, callback_headers, callback_ref)
 SELECT o.id, 1, o.at, 'dispatch.created', session_user, jsonb_build_object('dispatchTypeName', 'lastmile', 'status', 'CLOSED'),
-       o.callback_id, 'POST', '127.0.0.1:9', 'http://127.0.0.1:9/hook', '[]'
+       o.callback_id, 'POST', '127.0.0.1:9', 'http://127.0.0.1:9/hook', '[]', 'OLD-' || o.n
   FROM old AS o;
 
 INSERT INTO dispatch.attempts (dispatch_id, sequence, callback_id, at, attempt, tries, status, state, duration)

@@ -11,11 +11,11 @@ WITH dispatch AS (
                unnest(ARRAY['job-1', 'job-2', 'job-3', 'job-4', 'job-5', 'job-6', 'job-7', 'job-8', 'job-9', 'job-10', 'driver-17', 'van-4']))
            WITH ORDINALITY AS m(kind, id, ordinal)
 ), event AS (
-    INSERT INTO dispatch.event_log (dispatch_id, sequence, at, type, caller, data, callback_id, callback_method, callback_host, callback_url, callback_headers)
+    INSERT INTO dispatch.event_log (dispatch_id, sequence, at, type, caller, data, callback_id, callback_method, callback_host, callback_url, callback_headers, callback_ref)
     SELECT d.id, 1, now(), 'dispatch.created', session_user, jsonb_build_object('dispatchTypeName', 'lastmile', 'status', d.status,
                'jobs', ARRAY['job-1', 'job-2', 'job-3', 'job-4', 'job-5', 'job-6', 'job-7', 'job-8', 'job-9', 'job-10'],
                'participants', ARRAY['driver-17', 'van-4'], 'customData', d.custom_data),
-           dispatch.uuidv7(), 'POST', '127.0.0.1:9', 'http://127.0.0.1:9/hook', '[{"key": "X-Token", "value": "secret"}]'
+           dispatch.uuidv7(), 'POST', '127.0.0.1:9', 'http://127.0.0.1:9/hook', '[{"key": "X-Token", "value": "secret"}]', d.dispatch_ref
       FROM dispatch AS d
     RETURNING dispatch_id, callback_id, callback_host
 )
