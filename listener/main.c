@@ -403,7 +403,7 @@ use_finish_session(Listener *listener, Microseconds now)
 	else if (renew <= now)
 		leases_renew(listener->leases, listener->finish_session, STATEMENT_RENEW, now);
 	else if (finish <= now)
-		outcomes_finish(listener->outcomes, listener->finish_session, STATEMENT_FINISH);
+		outcomes_finish(listener->outcomes, listener->finish_session, STATEMENT_FINISH, now);
 	else
 		return earlier(renew, finish);
 	return NEVER;
@@ -599,7 +599,7 @@ on_request_done(void *argument, Delivery *delivery, const Outcome *outcome)
 	failed_note(listener->failed, outcome->id, settled);
 	if (!settled)
 		log_failure(delivery->host, outcome);
-	outcomes_add(listener->outcomes, outcome, clock_now());
+	outcomes_add(listener->outcomes, outcome);
 	queue_release(listener->queue, delivery);
 }
 

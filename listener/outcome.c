@@ -15,7 +15,8 @@
 #include "memory.h"
 #include "text.h"
 
-/* How long an outcome may wait for others: a call for each would cost far more than this delay. */
+/* How long after a call the next one waits for more: one for each would cost far more than this
+ * delay. An outcome that comes alone does not wait. */
 #define GATHER_TIME (5 * MILLISECOND)
 
 /* The largest call: what does not fit goes into the next one. */
@@ -32,8 +33,8 @@ struct Outcomes
 	int batch;
 	int sent;  /* the first ones, with a call that runs */
 	int limit; /* of the next call; smaller after a call that the database could not take */
-	Microseconds oldest;
-	bool finished; /* a call has ended well since the last look */
+	Microseconds sent_at; /* when the last call was sent */
+	bool finished;        /* a call has ended well since the last look */
 	Text arguments[FINISH_PARAMETERS];
 };
 
@@ -76,7 +77,7 @@ outcomes_free(Outcomes *outcomes)
 
 /* Takes in an outcome; copies it. */
 void
-outcomes_add(Outcomes *outcomes, const Outcome *outcome, Microseconds now)
+outcomes_add(Outcomes *outcomes, const Outcome *outcome)
 {
 	if (outcomes->count == outcomes->capacity)
 	{
@@ -84,13 +85,11 @@ outcomes_add(Outcomes *outcomes, const Outcome *outcome, Microseconds now)
 		outcomes->list =
 			memory_resize(outcomes->list, (size_t) outcomes->capacity * sizeof(Outcome));
 	}
-	if (outcomes->count == outcomes->sent)
-		outcomes->oldest = now;
 	outcomes->list[outcomes->count++] = *outcome;
 }
 
-/* When the next call is due: at once in a hurry or for a full batch, else when the oldest has
- * waited. */
+/* When the next call is due: at once in a hurry or for a full batch, else some time after the last.
+ */
 Microseconds
 outcomes_due(const Outcomes *outcomes, bool hurry)
 {
@@ -98,12 +97,12 @@ outcomes_due(const Outcomes *outcomes, bool hurry)
 		return NEVER;
 	if (hurry || outcomes->count >= outcomes->batch)
 		return 0;
-	return outcomes->oldest + GATHER_TIME;
+	return outcomes->sent_at + GATHER_TIME;
 }
 
 /* Sends what has gathered, on an idle session. */
 void
-outcomes_finish(Outcomes *outcomes, Session *session, int statement)
+outcomes_finish(Outcomes *outcomes, Session *session, int statement, Microseconds now)
 {
 	const char *values[FINISH_PARAMETERS];
 	int count = outcomes->count < outcomes->limit ? outcomes->count : outcomes->limit;
@@ -118,6 +117,7 @@ outcomes_finish(Outcomes *outcomes, Session *session, int statement)
 		values[i] = outcomes->arguments[i].data;
 	}
 	outcomes->sent = count;
+	outcomes->sent_at = now;
 	session_run(session, statement, values, on_finished, outcomes);
 }
 

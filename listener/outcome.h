@@ -53,9 +53,9 @@ typedef struct Outcomes Outcomes;
 extern const char *outcome_kind_name(OutcomeKind kind);
 extern Outcomes *outcomes_create(int batch);
 extern void outcomes_free(Outcomes *outcomes);
-extern void outcomes_add(Outcomes *outcomes, const Outcome *outcome, Microseconds now);
+extern void outcomes_add(Outcomes *outcomes, const Outcome *outcome);
 extern Microseconds outcomes_due(const Outcomes *outcomes, bool hurry);
-extern void outcomes_finish(Outcomes *outcomes, Session *session, int statement);
+extern void outcomes_finish(Outcomes *outcomes, Session *session, int statement, Microseconds now);
 extern int outcomes_count(const Outcomes *outcomes);
 extern bool outcomes_take_finished(Outcomes *outcomes);
 
