@@ -16,7 +16,6 @@
 #include <err.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -207,20 +206,6 @@ open_listener(const char *port_file)
 	return fd;
 }
 
-/*
- * Takes no core from whoever has just sent a request: the receivers that this stands for are on
- * other machines, and do not interrupt the sender at each of them (measured: 12,000 times in 20,000
- * requests).
- */
-static void
-keep_out_of_the_way(void)
-{
-	struct sched_param parameters = { 0 };
-
-	if (sched_setscheduler(0, SCHED_BATCH, &parameters) != 0)
-		err(1, "sched_setscheduler");
-}
-
 int
 main(int argc, char **argv)
 {
@@ -230,7 +215,6 @@ main(int argc, char **argv)
 
 	if (argc != 2)
 		errx(2, "usage: sink PORT-FILE");
-	keep_out_of_the_way();
 	ids = calloc(SLOTS, ID_SIZE);
 	listener = open_listener(argv[1]);
 	event.data.fd = listener;
