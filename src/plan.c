@@ -1,19 +1,25 @@
 /*
  * plan.c
- *	  How the statements are planned: by index, and never compiled.
+ *	  How the statements are planned: by index, for large tables, and never compiled.
  *
  * A plan is kept for as long as the session, and the table that was small when it
- * was made may be large by then, so it must not read a table from end to end where
- * there is an index. Where there is none, the cost that this is to the planner
+ * was made may be large by then. So no table is read from end to end where there is
+ * an index, and each is taken for a large one: of a table that was analyzed while it
+ * was empty all indexes seem to have one page, and the planner may go through one
+ * that only has the column somewhere (measured: 50,000 dispatches took 10 minutes to
+ * delete, now 0.4 s). Where there is no index, the cost that this is to the planner
  * would make it compile the statement (JIT), at each execution: 65 ms.
  *
- * A hook sets that for our statements alone, whenever one is planned. Settings of
- * our functions would hold for what users' triggers do within them, too.
+ * Hooks set that for our statements alone, whenever one is planned. Settings of our
+ * functions would hold for what users' triggers do within them, too.
  */
 #include "postgres.h"
 
 #include "plan.h"
 
+#include "access/transam.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/plancat.h"
 #include "optimizer/planner.h"
 #include "utils/guc.h"
 
@@ -28,14 +34,26 @@ static const struct
 } settings[] = {
 	{ "enable_seqscan", "off", DISPATCH_BY_INDEX },
 	{ "jit", "off", DISPATCH_BY_INDEX },
-	{ "enable_bitmapscan", "off", DISPATCH_IN_ORDER },
+	{ "enable_bitmapscan", "off", DISPATCH_BY_INDEX },
 	{ "enable_sort", "off", DISPATCH_IN_ORDER },
 	{ "enable_incremental_sort", "off", DISPATCH_IN_ORDER },
 	{ "max_parallel_workers_per_gather", "0", DISPATCH_IN_ORDER },
 	{ "enable_nestloop", "off", DISPATCH_BY_HASH },
 };
 
+/* What a table has at least: rows, and how many of them and of an index's entries are on a page. */
+#define ROWS 1000000.0
+#define ROWS_A_PAGE 50
+#define ENTRIES_A_PAGE 100
+
+/* A partial index has this part of the rows. */
+#define PART 0.1
+
 static planner_hook_type next_hook = NULL;
+static get_relation_info_hook_type next_relation_hook = NULL;
+
+/* Whether a statement of ours is planned. */
+static bool planning = false;
 
 static PlannedStmt *
 plan_on(Query *query, const char *text, int options, ParamListInfo parameters)
@@ -45,26 +63,65 @@ plan_on(Query *query, const char *text, int options, ParamListInfo parameters)
 }
 
 /*
- * Plans a query, where it is ours with our settings. An error undoes them with its
- * transaction.
+ * Plans a statement of ours. An error undoes the settings with its transaction.
  */
+static PlannedStmt *
+plan_ours(Query *query, const char *text, int options, ParamListInfo parameters)
+{
+	DispatchPlanning how = dispatch_planned.planning;
+	int level = NewGUCNestLevel();
+	PlannedStmt *planned;
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		if (settings[i].planning == DISPATCH_BY_INDEX || settings[i].planning == how)
+			(void) set_config_option(settings[i].name, settings[i].value, PGC_USERSET,
+									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	planning = true;
+	PG_TRY();
+	{
+		planned = plan_on(query, text, options, parameters);
+	}
+	PG_FINALLY();
+	{
+		planning = false;
+	}
+	PG_END_TRY();
+	AtEOXact_GUC(true, level);
+	return planned;
+}
+
 static PlannedStmt *
 plan(Query *query, const char *text, int options, ParamListInfo parameters)
 {
-	DispatchPlanning planning = dispatch_planned.planning;
-	PlannedStmt *planned;
-	int level;
+	bool ours =
+		dispatch_planned.text != NULL && text != NULL && strcmp(text, dispatch_planned.text) == 0;
 
-	if (dispatch_planned.text == NULL || text == NULL || strcmp(text, dispatch_planned.text) != 0)
-		return plan_on(query, text, options, parameters);
-	level = NewGUCNestLevel();
-	for (int i = 0; i < (int) lengthof(settings); i++)
-		if (settings[i].planning == DISPATCH_BY_INDEX || settings[i].planning == planning)
-			(void) set_config_option(settings[i].name, settings[i].value, PGC_USERSET,
-									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	planned = plan_on(query, text, options, parameters);
-	AtEOXact_GUC(true, level);
-	return planned;
+	return ours ? plan_ours(query, text, options, parameters)
+				: plan_on(query, text, options, parameters);
+}
+
+/*
+ * Makes a table of ours a large one, for the planner.
+ */
+static void
+enlarge(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *table)
+{
+	ListCell *cell;
+
+	if (next_relation_hook != NULL)
+		next_relation_hook(root, relid, inherited, table);
+	if (!planning || relid < FirstNormalObjectId || table->tuples >= ROWS)
+		return;
+	table->tuples = ROWS;
+	table->pages = Max(table->pages, (BlockNumber) (ROWS / ROWS_A_PAGE));
+	foreach (cell, table->indexlist)
+	{
+		IndexOptInfo *index = (IndexOptInfo *) lfirst(cell);
+
+		index->tuples = index->indpred == NIL ? ROWS : ROWS * PART;
+		index->pages = (BlockNumber) (index->tuples / ENTRIES_A_PAGE);
+		index->tree_height = 2;
+	}
 }
 
 /*
@@ -75,4 +132,6 @@ dispatch_plan_init(void)
 {
 	next_hook = planner_hook;
 	planner_hook = plan;
+	next_relation_hook = get_relation_info_hook;
+	get_relation_info_hook = enlarge;
 }

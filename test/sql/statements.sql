@@ -97,6 +97,19 @@ COMMIT;
 SELECT dispatch.get_dispatch(dispatch.dispatch_id('TEN-JOBS')) IS NOT NULL, count(*) > 0 FROM dispatch.history(dispatch.dispatch_id('TEN-JOBS'));
 SELECT * FROM pg_temp.counted();
 
+-- Plans are made for large tables, whatever they are when a plan is made: where all of a table's indexes seem empty, any would do.
+SELECT count(dispatch.create_dispatch('lastmile', jobs => ARRAY['j1', 'j2'], custom_data => '{"plate": "AB12"}')) FROM generate_series(1, 500);
+DELETE FROM dispatch.dispatches;
+ANALYZE dispatch.members;
+SELECT reltuples FROM pg_class WHERE oid = 'dispatch.members'::regclass;
+\c -
+SELECT dispatch.create_dispatch('lastmile', 'LARGE', ARRAY['j1'], custom_data => '{"plate": "AB12"}') IS NOT NULL;
+BEGIN;
+SELECT dispatch.get_dispatch(dispatch.dispatch_id('LARGE')) IS NOT NULL;
+DELETE FROM dispatch.dispatches;
+SELECT i.relname, pg_stat_get_xact_numscans(i.oid) > 0 AS used FROM pg_class AS i WHERE i.relname IN ('members_pkey', 'members_member_idx') ORDER BY i.relname;
+COMMIT;
+
 SET client_min_messages = warning;
 DROP EXTENSION dispatch CASCADE;
 DROP TABLE public.counted;
