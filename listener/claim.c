@@ -28,10 +28,13 @@
 #define MOST_HELD 2048
 #define MOST_BYTES ((size_t) 64 * 1024 * 1024)
 
-/* With so many batches of outcomes unrecorded, it is the database that is behind: what is claimed
- * now would only be leased, and, where it is more than dispatch.host_in_flight, be set aside for
+/* So many batches are to wait: under load a claim takes as long as it takes to send one. */
+#define AHEAD 2
+
+/* With so many batches waiting or unrecorded, it is the database that is behind: what is claimed now
+ * would only be leased, and, where it is more than dispatch.host_in_flight, be set aside for
  * nothing (measured: 15,000 callbacks of one host a second instead of 19,500). */
-#define MOST_UNRECORDED 3
+#define MOST_LEASED 3.5
 
 typedef enum ClaimState
 {
@@ -175,29 +178,30 @@ claims_exhausted(const Claims *claims)
 }
 
 /*
- * Says whether there is use for more rows: when less than a batch waits, so that the next one comes
- * while this one is sent. What waits for slow hosts does not count while connections for others are
- * idle. If not, again is when to ask again, or stays NEVER: when something has ended.
+ * Says whether there is use for more rows: when less than some batches wait, so that the next one
+ * comes while these are sent. What waits for slow hosts does not count while connections for others
+ * are idle. If not, again is when to ask again, or stays NEVER: when something has ended.
  */
 static bool
 wants_more(Claims *claims, Microseconds now, int unrecorded, bool idle_connections,
 		   Microseconds *again)
 {
 	int waiting = queue_waiting(claims->queue);
+	int ahead = claims->batch * AHEAD;
 
-	if (unrecorded >= claims->batch * MOST_UNRECORDED)
+	if (unrecorded + (waiting < ahead ? waiting : ahead) >= claims->batch * MOST_LEASED)
 		return false;
 	if (queue_held(claims->queue) + unrecorded + claims->batch > claims->most_held ||
 		queue_bytes(claims->queue) > MOST_BYTES)
 		return false;
-	if (waiting < claims->batch)
+	if (waiting < ahead)
 		return true;
 	if (!idle_connections || queue_can_start(claims->queue))
 		return false;
 	if (now >= claims->slow_looked + SLOW_STEP)
 	{
 		claims->slow_looked = now;
-		if (waiting - queue_waiting_for_slow(claims->queue, now) < claims->batch)
+		if (waiting - queue_waiting_for_slow(claims->queue, now) < ahead)
 			return true;
 	}
 	*again = claims->slow_looked + SLOW_STEP;

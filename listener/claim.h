@@ -19,14 +19,18 @@ typedef struct Claims Claims;
  * as they are ("Name;" is its way to write a header without a value); keys and values have no line
  * breaks.
  */
-#define CLAIM_SQL                                                                                  \
-	"SELECT c.callback_id, c.attempt, c.method, c.url,"                                            \
-	" (SELECT string_agg((h.value->>'key')"                                                        \
-	"  || CASE btrim(h.value->>'value', E' \\t') WHEN '' THEN ';'"                                 \
-	"  ELSE ': ' || (h.value->>'value') END, E'\\n')"                                              \
-	"  FROM jsonb_array_elements(c.headers) AS h),"                                                \
-	" c.body, c.confirm"                                                                           \
+/* clang-format off */
+#define HEADER_LINE(h) \
+	"(" h "->>'key') || CASE btrim(" h "->>'value', E' \\t') WHEN '' THEN ';'" \
+	" ELSE ': ' || (" h "->>'value') END"
+#define CLAIM_SQL \
+	"SELECT c.callback_id, c.attempt, c.method, c.url," \
+	" CASE jsonb_array_length(c.headers) WHEN 0 THEN '' WHEN 1 THEN " HEADER_LINE("c.headers->0") \
+	" ELSE (SELECT string_agg(" HEADER_LINE("h.value") ", E'\\n')" \
+	"         FROM jsonb_array_elements(c.headers) AS h) END," \
+	" c.body, c.confirm" \
 	" FROM dispatch.claim_callbacks($1::int4, $2::interval, $3::bool) AS c"
+/* clang-format on */
 #define CLAIM_PARAMETERS 3
 
 /* What was claimed so far. */

@@ -403,7 +403,7 @@ use_finish_session(Listener *listener, Microseconds now)
 	else if (renew <= now)
 		leases_renew(listener->leases, listener->finish_session, STATEMENT_RENEW, now);
 	else if (finish <= now)
-		outcomes_finish(listener->outcomes, listener->finish_session, STATEMENT_FINISH, now);
+		outcomes_finish(listener->outcomes, listener->finish_session, STATEMENT_FINISH);
 	else
 		return earlier(renew, finish);
 	return NEVER;

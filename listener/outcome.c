@@ -33,8 +33,8 @@ struct Outcomes
 	int batch;
 	int sent;  /* the first ones, with a call that runs */
 	int limit; /* of the next call; smaller after a call that the database could not take */
-	Microseconds sent_at; /* when the last call was sent */
-	bool finished;        /* a call has ended well since the last look */
+	Microseconds ended_at; /* when the last call ended */
+	bool finished;         /* a call has ended well since the last look */
 	Text arguments[FINISH_PARAMETERS];
 };
 
@@ -97,12 +97,12 @@ outcomes_due(const Outcomes *outcomes, bool hurry)
 		return NEVER;
 	if (hurry || outcomes->count >= outcomes->batch)
 		return 0;
-	return outcomes->sent_at + GATHER_TIME;
+	return outcomes->ended_at + GATHER_TIME;
 }
 
 /* Sends what has gathered, on an idle session. */
 void
-outcomes_finish(Outcomes *outcomes, Session *session, int statement, Microseconds now)
+outcomes_finish(Outcomes *outcomes, Session *session, int statement)
 {
 	const char *values[FINISH_PARAMETERS];
 	int count = outcomes->count < outcomes->limit ? outcomes->count : outcomes->limit;
@@ -117,7 +117,6 @@ outcomes_finish(Outcomes *outcomes, Session *session, int statement, Microsecond
 		values[i] = outcomes->arguments[i].data;
 	}
 	outcomes->sent = count;
-	outcomes->sent_at = now;
 	session_run(session, statement, values, on_finished, outcomes);
 }
 
@@ -190,6 +189,7 @@ on_finished(void *argument, PGresult *result, const char *sqlstate)
 {
 	Outcomes *outcomes = argument;
 
+	outcomes->ended_at = clock_now();
 	if (result == NULL)
 	{
 		on_refused(outcomes, sqlstate);

@@ -55,7 +55,7 @@ extern Outcomes *outcomes_create(int batch);
 extern void outcomes_free(Outcomes *outcomes);
 extern void outcomes_add(Outcomes *outcomes, const Outcome *outcome);
 extern Microseconds outcomes_due(const Outcomes *outcomes, bool hurry);
-extern void outcomes_finish(Outcomes *outcomes, Session *session, int statement, Microseconds now);
+extern void outcomes_finish(Outcomes *outcomes, Session *session, int statement);
 extern int outcomes_count(const Outcomes *outcomes);
 extern bool outcomes_take_finished(Outcomes *outcomes);
 

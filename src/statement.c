@@ -579,8 +579,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"         FROM dispatch.event_log AS l"
 		"        WHERE l.dispatch_id = t.dispatch_id"
 		"          AND l.sequence = t.sequence"
-		"        LIMIT 1) AS e"
-		" ORDER BY t.callback_id",
+		"        LIMIT 1) AS e",
 		{ TIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
 	/*
 	 * An outcome counts for the attempt that holds the lease. 2xx delivers, 410
