@@ -122,15 +122,15 @@ is((sort { $b <=> $a } values %busy)[0], 32, '... of which no host has more than
 is(wait_for_leased(217), '217|00:01:00|00:01:00', 'leases are for a minute');
 crash($listener);
 
-# How much is claimed at one time: the next batch when less than one waits.
+# How much is claimed at one time: the next batch when less than two wait.
 for my $batch (undef, 10)
 {
     my %options = defined $batch ? (batch => $batch) : ();
-    my $twice   = 2 * ($batch // 200);
+    my $held    = 3 * ($batch // 200);
 
     $listener = $dispatch->start_listener(concurrency => 1, %options);
     create("http://127.0.0.1:$everywhere/hang?hang=1", 900);
-    like(wait_for_leased($twice), qr/^$twice\|/, 'callbacks are claimed in batches of ' . $twice / 2);
+    like(wait_for_leased($held), qr/^$held\|/, 'callbacks are claimed in batches of ' . $held / 3);
     crash($listener);
 }
 
