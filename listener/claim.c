@@ -2,7 +2,7 @@
  * claim.c
  *		Claiming: when to ask the database for callbacks, and how many.
  *
- * While callbacks are due, the next batch is claimed before the last one is sent. When none is due,
+ * While callbacks are due, more is claimed before the last of it is sent. When none is due,
  * the listener looks a few times more before it asks to be notified ("arms"): as long as a listener
  * is armed, every commit with a callback must notify, and that costs the writers dearly.
  */
@@ -34,7 +34,7 @@
 /* With so many batches waiting or unrecorded, it is the database that is behind: what is claimed now
  * would only be leased, and, where it is more than dispatch.host_in_flight, be set aside for
  * nothing (measured: 15,000 callbacks of one host a second instead of 19,500). */
-#define MOST_LEASED 3.5
+#define MOST_AT_HAND(batch) ((batch) *7 / 2)
 
 typedef enum ClaimState
 {
@@ -189,7 +189,7 @@ wants_more(Claims *claims, Microseconds now, int unrecorded, bool idle_connectio
 	int waiting = queue_waiting(claims->queue);
 	int ahead = claims->batch * AHEAD;
 
-	if (unrecorded + (waiting < ahead ? waiting : ahead) >= claims->batch * MOST_LEASED)
+	if (unrecorded + (waiting < ahead ? waiting : ahead) >= MOST_AT_HAND(claims->batch))
 		return false;
 	if (queue_held(claims->queue) + unrecorded + claims->batch > claims->most_held ||
 		queue_bytes(claims->queue) > MOST_BYTES)

@@ -2,13 +2,16 @@
  * signing.c
  *		The signing keys, and signatures as Standard Webhooks defines them.
  */
+/* HMAC_CTX is in every OpenSSL from 1.1 on. What 3.0 has in its place cannot be used again before
+ * 3.0.3. */
+#define OPENSSL_API_COMPAT 0x10100000L
+
 #include "signing.h"
 
 #include <errno.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +31,7 @@ struct HostKeys
 {
 	HostKeys *next;
 	char *host;
-	EVP_MAC_CTX **keys; /* each ready for a message: to make it so takes longer than to sign one */
+	HMAC_CTX **keys; /* each ready for a message: to make it so takes longer than to sign one */
 	size_t count;
 };
 
@@ -39,8 +42,8 @@ struct SigningKeys
 
 static bool read_keys(SigningKeys *keys, FILE *file, Text *trouble);
 static const char *parse_line(SigningKeys *keys, char *line);
-static const char *decode_key(const char *text, EVP_MAC_CTX **key);
-static EVP_MAC_CTX *prepare_key(const unsigned char *bytes, size_t length);
+static const char *decode_key(const char *text, HMAC_CTX **key);
+static HMAC_CTX *prepare_key(const unsigned char *bytes, size_t length);
 static HostKeys *find_host(const SigningKeys *keys, const char *host);
 static HostKeys *host_keys(SigningKeys *keys, const char *host);
 static void warn_if_readable_by_others(const char *path, FILE *file);
@@ -84,7 +87,7 @@ signing_keys_free(SigningKeys *keys)
 	{
 		next = host->next;
 		for (size_t i = 0; i < host->count; i++)
-			EVP_MAC_CTX_free(host->keys[i]);
+			HMAC_CTX_free(host->keys[i]);
 		free(host->keys);
 		free(host->host);
 		free(host);
@@ -123,12 +126,12 @@ signing_append(Text *signature, const HostKeys *keys, const char *message, size_
 	{
 		unsigned char digest[EVP_MAX_MD_SIZE];
 		unsigned char base64[4 * ((EVP_MAX_MD_SIZE + 2) / 3) + 1];
-		size_t size = 0;
+		unsigned int size = 0;
 
-		/* Without a key it is the one that was given before: 0.5 microseconds, not 1.3. */
-		if (EVP_MAC_init(keys->keys[i], NULL, 0, NULL) != 1 ||
-			EVP_MAC_update(keys->keys[i], (const unsigned char *) message, length) != 1 ||
-			EVP_MAC_final(keys->keys[i], digest, &size, sizeof(digest)) != 1)
+		/* Without a key it is the one that was given before: 0.4 microseconds, not 1.3. */
+		if (HMAC_Init_ex(keys->keys[i], NULL, 0, NULL, NULL) != 1 ||
+			HMAC_Update(keys->keys[i], (const unsigned char *) message, length) != 1 ||
+			HMAC_Final(keys->keys[i], digest, &size) != 1)
 			memory_exhausted();
 		EVP_EncodeBlock(base64, digest, (int) size);
 		text_append_string(signature, i == 0 ? "v1," : " v1,");
@@ -188,7 +191,7 @@ parse_line(SigningKeys *keys, char *line)
 		return "a host is written without its port, an IPv6 address in brackets";
 
 	entry = host_keys(keys, host);
-	entry->keys = memory_resize(entry->keys, (entry->count + 1) * sizeof(EVP_MAC_CTX *));
+	entry->keys = memory_resize(entry->keys, (entry->count + 1) * sizeof(HMAC_CTX *));
 	problem = decode_key(key, &entry->keys[entry->count]);
 	if (problem == NULL)
 		entry->count++;
@@ -197,7 +200,7 @@ parse_line(SigningKeys *keys, char *line)
 
 /* Decodes "whsec_BASE64". Returns NULL, or what is wrong. */
 static const char *
-decode_key(const char *text, EVP_MAC_CTX **key)
+decode_key(const char *text, HMAC_CTX **key)
 {
 	size_t length;
 	size_t padding = 0;
@@ -227,17 +230,12 @@ decode_key(const char *text, EVP_MAC_CTX **key)
 }
 
 /* What signs with a key, by HMAC-SHA256; keeps the key to itself. */
-static EVP_MAC_CTX *
+static HMAC_CTX *
 prepare_key(const unsigned char *bytes, size_t length)
 {
-	char digest[] = "SHA256";
-	OSSL_PARAM parameters[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-								OSSL_PARAM_construct_end() };
-	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	EVP_MAC_CTX *key = EVP_MAC_CTX_new(hmac);
+	HMAC_CTX *key = HMAC_CTX_new();
 
-	EVP_MAC_free(hmac);
-	if (key == NULL || EVP_MAC_init(key, bytes, length, parameters) != 1)
+	if (key == NULL || HMAC_Init_ex(key, bytes, (int) length, EVP_sha256(), NULL) != 1)
 		memory_exhausted();
 	return key;
 }

@@ -190,6 +190,38 @@ put_taken(ReturnSetInfo *result, uint64 row)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+/* A row that was taken, by its place in the result. */
+typedef struct Taken
+{
+	pg_uuid_t id;
+	uint64 row;
+} Taken;
+
+static int
+compare_taken(const void *a, const void *b)
+{
+	return memcmp(&((const Taken *) a)->id, &((const Taken *) b)->id, UUID_LEN);
+}
+
+/*
+ * The rows that the last statement took, in the order of their ids: the oldest come first.
+ */
+static Taken *
+sort_taken(uint64 count)
+{
+	Taken *taken = palloc(count * sizeof(Taken));
+
+	for (uint64 row = 0; row < count; row++)
+	{
+		bool isnull;
+
+		taken[row].id = *DatumGetUUIDP(dispatch_result(row, TAKEN_CALLBACK_ID, &isnull));
+		taken[row].row = row;
+	}
+	qsort(taken, count, sizeof(Taken), compare_taken);
+	return taken;
+}
+
 /*
  * How much a row that was taken will be, without a look into it.
  */
@@ -205,12 +237,11 @@ taken_size(uint64 row)
 }
 
 /*
- * Gives the rows that were taken from one on back: they are due again at once.
+ * Gives rows that were taken back: they are due again at once.
  */
 static void
-give_back(const Claim *claim, uint64 first, uint64 taken)
+give_back(const Claim *claim, const Taken *taken, int count)
 {
-	int count = (int) (taken - first);
 	Datum *ids = palloc(count * sizeof(Datum));
 	Datum *attempts = palloc(count * sizeof(Datum));
 	Datum values[4];
@@ -218,8 +249,8 @@ give_back(const Claim *claim, uint64 first, uint64 taken)
 
 	for (int i = 0; i < count; i++)
 	{
-		ids[i] = dispatch_result(first + i, TAKEN_CALLBACK_ID, &isnull);
-		attempts[i] = dispatch_result(first + i, TAKEN_ATTEMPT, &isnull);
+		ids[i] = UUIDPGetDatum(&taken[i].id);
+		attempts[i] = dispatch_result(taken[i].row, TAKEN_ATTEMPT, &isnull);
 	}
 	values[0] =
 		PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
@@ -241,28 +272,30 @@ take(Claim *claim, const Rows *rows)
 		AllocSetContextCreate(CurrentMemoryContext, "dispatch callback", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = CurrentMemoryContext;
 	Datum values[3];
-	uint64 taken;
-	uint64 row;
+	Taken *taken;
+	uint64 count;
+	uint64 i;
 
 	values[0] = rows_array(rows);
 	values[1] = TimestampTzGetDatum(claim->now);
 	values[2] = TimestampTzGetDatum(claim->lease_end);
-	taken = dispatch_execute(DISPATCH_TAKE, values, NULL);
-	for (row = 0; row < taken; row++)
+	count = dispatch_execute(DISPATCH_TAKE, values, NULL);
+	taken = sort_taken(count);
+	for (i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		claim->size += taken_size(row);
+		claim->size += taken_size(taken[i].row);
 		if (claim->taken > 0 && claim->size > CLAIM_MAX_SIZE)
 			break;
 		MemoryContextSwitchTo(row_context);
-		put_taken(claim->result, row);
+		put_taken(claim->result, taken[i].row);
 		claim->taken++;
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row_context);
 	}
-	claim->full = row < taken;
+	claim->full = i < count;
 	if (claim->full)
-		give_back(claim, row, taken);
+		give_back(claim, &taken[i], (int) (count - i));
 }
 
 /*

@@ -271,7 +271,7 @@ write_creation(const DispatchCreation *creation, const pg_uuid_t *id, TimestampT
 	event.data = creation_data(creation, status, custom_data);
 	event.event_meta = creation->carried.event_meta;
 	event.callback = callback;
-	event.ref = creation->ref != NULL ? cstring_to_text(creation->ref) : NULL;
+	event.ref = callback != NULL && creation->ref != NULL ? cstring_to_text(creation->ref) : NULL;
 	dispatch_record_event(&event);
 }
 

@@ -7,8 +7,8 @@
  * an index, and each is taken for a large one: of a table that was analyzed while it
  * was empty all indexes seem to have one page, and the planner may go through one
  * that only has the column somewhere (measured: 50,000 dispatches took 10 minutes to
- * delete, now 0.4 s). Where there is no index, the cost that this is to the planner
- * would make it compile the statement (JIT), at each execution: 65 ms.
+ * delete, now 0.4 s). What that costs in the planner's view would make it compile
+ * statements (JIT), at each execution: 65 ms.
  *
  * Hooks set that for our statements alone, whenever one is planned. Settings of our
  * functions would hold for what users' triggers do within them, too.
@@ -18,14 +18,14 @@
 #include "plan.h"
 
 #include "access/transam.h"
-#include "optimizer/pathnode.h"
 #include "optimizer/plancat.h"
 #include "optimizer/planner.h"
 #include "utils/guc.h"
 
 DispatchPlanned dispatch_planned = { NULL, DISPATCH_BY_INDEX };
 
-/* The settings under which statements are planned: the first for all, the others for some. */
+/* The settings under which statements are planned: those of DISPATCH_BY_INDEX for all, then others for
+ * some. What they rely on may be off in the session. */
 static const struct
 {
 	const char *name;
@@ -33,11 +33,15 @@ static const struct
 	DispatchPlanning planning;
 } settings[] = {
 	{ "enable_seqscan", "off", DISPATCH_BY_INDEX },
-	{ "jit", "off", DISPATCH_BY_INDEX },
 	{ "enable_bitmapscan", "off", DISPATCH_BY_INDEX },
+	{ "enable_indexscan", "on", DISPATCH_BY_INDEX },
+	{ "enable_indexonlyscan", "on", DISPATCH_BY_INDEX },
+	{ "enable_tidscan", "on", DISPATCH_BY_INDEX },
+	{ "enable_nestloop", "on", DISPATCH_BY_INDEX },
+	{ "jit", "off", DISPATCH_BY_INDEX },
 	{ "enable_sort", "off", DISPATCH_IN_ORDER },
 	{ "enable_incremental_sort", "off", DISPATCH_IN_ORDER },
-	{ "max_parallel_workers_per_gather", "0", DISPATCH_IN_ORDER },
+	{ "enable_hashjoin", "on", DISPATCH_BY_HASH },
 	{ "enable_nestloop", "off", DISPATCH_BY_HASH },
 };
 
@@ -46,8 +50,8 @@ static const struct
 #define ROWS_A_PAGE 50
 #define ENTRIES_A_PAGE 100
 
-/* A partial index has this part of the rows. */
-#define PART 0.1
+/* What a partial index has at least. */
+#define PART_OF_ROWS (ROWS / 10)
 
 static planner_hook_type next_hook = NULL;
 static get_relation_info_hook_type next_relation_hook = NULL;
@@ -76,32 +80,37 @@ plan_ours(Query *query, const char *text, int options, ParamListInfo parameters)
 		if (settings[i].planning == DISPATCH_BY_INDEX || settings[i].planning == how)
 			(void) set_config_option(settings[i].name, settings[i].value, PGC_USERSET,
 									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	planning = true;
-	PG_TRY();
-	{
-		planned = plan_on(query, text, options, parameters);
-	}
-	PG_FINALLY();
-	{
-		planning = false;
-	}
-	PG_END_TRY();
+	planned = plan_on(query, text, options, parameters);
 	AtEOXact_GUC(true, level);
 	return planned;
 }
 
+/*
+ * Plans a statement, ours or, while it is planned, one of a function that it calls for.
+ */
 static PlannedStmt *
 plan(Query *query, const char *text, int options, ParamListInfo parameters)
 {
-	bool ours =
-		dispatch_planned.text != NULL && text != NULL && strcmp(text, dispatch_planned.text) == 0;
+	bool outer = planning;
+	PlannedStmt *planned;
 
-	return ours ? plan_ours(query, text, options, parameters)
-				: plan_on(query, text, options, parameters);
+	planning =
+		dispatch_planned.text != NULL && text != NULL && strcmp(text, dispatch_planned.text) == 0;
+	PG_TRY();
+	{
+		planned = planning ? plan_ours(query, text, options, parameters)
+						   : plan_on(query, text, options, parameters);
+	}
+	PG_FINALLY();
+	{
+		planning = outer;
+	}
+	PG_END_TRY();
+	return planned;
 }
 
 /*
- * Makes a table of ours a large one, for the planner.
+ * Makes a table that is no catalog a large one, for the planner.
  */
 static void
 enlarge(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *table)
@@ -110,17 +119,18 @@ enlarge(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *table)
 
 	if (next_relation_hook != NULL)
 		next_relation_hook(root, relid, inherited, table);
-	if (!planning || relid < FirstNormalObjectId || table->tuples >= ROWS)
+	if (!planning || inherited || relid < FirstNormalObjectId)
 		return;
-	table->tuples = ROWS;
+	table->tuples = Max(table->tuples, ROWS);
 	table->pages = Max(table->pages, (BlockNumber) (ROWS / ROWS_A_PAGE));
 	foreach (cell, table->indexlist)
 	{
 		IndexOptInfo *index = (IndexOptInfo *) lfirst(cell);
+		double least = index->indpred == NIL ? ROWS : PART_OF_ROWS;
 
-		index->tuples = index->indpred == NIL ? ROWS : ROWS * PART;
-		index->pages = (BlockNumber) (index->tuples / ENTRIES_A_PAGE);
-		index->tree_height = 2;
+		index->tuples = Max(index->tuples, least);
+		index->pages = Max(index->pages, (BlockNumber) (least / ENTRIES_A_PAGE));
+		index->tree_height = Max(index->tree_height, 2);
 	}
 }
 

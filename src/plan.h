@@ -9,7 +9,7 @@
 
 typedef enum DispatchPlanning
 {
-	DISPATCH_BY_INDEX,
+	DISPATCH_BY_INDEX, /* the others too */
 	DISPATCH_IN_ORDER, /* it walks an index in its order, and stops early */
 	DISPATCH_BY_HASH   /* it joins sets that are larger than the planner can know */
 } DispatchPlanning;

@@ -183,9 +183,7 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" filled AS ("
 		"UPDATE dispatch.dispatches AS d"
 		"   SET slot1 = d.slot1"
-		"  FROM looked AS l"
-		" WHERE l.type_id = $1"
-		"   AND d.id = l.id"
+		" WHERE d.id = ANY (ARRAY(SELECT l.id FROM looked AS l WHERE l.type_id = $1))"
 		"   AND d.type_revision < $2)"
 		"SELECT pg_catalog.count(*), (pg_catalog.array_agg(l.id ORDER BY l.id DESC))[1]"
 		"  FROM looked AS l",
@@ -322,8 +320,8 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		{ UUIDOID } },
 
 	/*
-	 * Members, all of a call by one statement. Each is looked up by its key, one by one: a
-	 * plan made while the table is small would else go through all that the dispatch has.
+	 * Members, all of a call by one statement. Each is looked up by its key, one by one: the
+	 * planner, which cannot know how many there are, might go through all that the dispatch has.
 	 */
 	[DISPATCH_READ_MEMBERS] = { SPI_OK_SELECT,
 		"SELECT m.kind, m.member_id, m.state"
@@ -865,7 +863,8 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 
 	/*
 	 * Dispatches that are removed, and what goes with them. What is not
-	 * delivered keeps its dispatch: a dead callback may be sent again.
+	 * delivered keeps its dispatch: a dead callback may be sent again. OFFSET 0
+	 * keeps the planner from joins, which read all before the first is found.
 	 */
 	[DISPATCH_PURGE] = { SPI_OK_DELETE,
 		"DELETE FROM dispatch.dispatches AS d"
@@ -881,7 +880,9 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"                     SELECT FROM dispatch.attempts AS a"
 		"                      WHERE a.dispatch_id = e.dispatch_id"
 		"                        AND a.sequence = e.sequence"
-		"                        AND a.state <> 'DEAD'))"
+		"                        AND a.state <> 'DEAD'"
+		"                     OFFSET 0)"
+		"              OFFSET 0)"
 		"        ORDER BY o.closed_at"
 		"        LIMIT $2"
 		"          FOR UPDATE SKIP LOCKED))",
