@@ -34,7 +34,7 @@
 /* With so many batches waiting or unrecorded, it is the database that is behind: what is claimed now
  * would only be leased, and, where it is more than dispatch.host_in_flight, be set aside for
  * nothing (measured: 15,000 callbacks of one host a second instead of 19,500). */
-#define MOST_AT_HAND(batch) ((batch) *7 / 2)
+#define MOST_AT_HAND(batch) (7 * (batch) / 2)
 
 typedef enum ClaimState
 {
