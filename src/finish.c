@@ -7,11 +7,13 @@
 
 #include "finish.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
+#include "utils/uuid.h"
 
 #include "claim.h"
 #include "compat.h"
@@ -34,6 +36,23 @@ enum
 	FINISHED_IGNORED_ID = 1,
 	FINISHED_HOST,
 	FINISHED_FAILURES
+};
+
+/* The columns of DISPATCH_FINISH_DELIVERED. */
+enum
+{
+	DELIVERED_IDS = 1,
+	DELIVERED_ATTEMPTS,
+	DELIVERED_HOSTS,
+	DELIVERED_KNOWN_HOSTS
+};
+
+/* The arguments of DISPATCH_FINISH: those of finish_callbacks(), settings, and what is finished. */
+enum
+{
+	FINISH_GIVEN = 7,
+	FINISH_DONE = FINISH_GIVEN + 4,
+	FINISH_ARGUMENTS = FINISH_DONE + 3
 };
 
 int dispatch_retry_base = 5 * 1000;
@@ -192,6 +211,95 @@ note_hosts(uint64 rows, TimestampTz now)
 	dispatch_hosts_note(names, failures, count, now);
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, UUID_LEN);
+}
+
+/*
+ * Whether an array of ids has none twice.
+ */
+static bool
+are_distinct(ArrayType *array)
+{
+	Datum *elements;
+	pg_uuid_t *ids;
+	int count;
+
+	deconstruct_array(array, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, &elements, NULL, &count);
+	ids = palloc(count * sizeof(pg_uuid_t));
+	for (int i = 0; i < count; i++)
+		ids[i] = *DatumGetUUIDP(elements[i]);
+	qsort(ids, count, sizeof(pg_uuid_t), compare_ids);
+	for (int i = 1; i < count; i++)
+		if (compare_ids(&ids[i - 1], &ids[i]) == 0)
+			return false;
+	return true;
+}
+
+/*
+ * Whether an array of status codes has one that says success.
+ */
+static bool
+has_success(ArrayType *array)
+{
+	Datum *codes;
+	bool *nulls;
+	int count;
+
+	deconstruct_array(array, INT4OID, sizeof(int32), true, TYPALIGN_INT, &codes, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (!nulls[i] && DatumGetInt32(codes[i]) >= 200 && DatumGetInt32(codes[i]) <= 299)
+			return true;
+	return false;
+}
+
+/*
+ * Finishes what was delivered where nobody waits for the answer, and adds it to
+ * the arguments of DISPATCH_FINISH, which is to leave it out. Returns how many.
+ */
+static int
+finish_delivered(Datum *values, char *nulls, TimestampTz now)
+{
+	Datum given[] = {
+		values[0], values[1], values[2], values[3], values[5], values[6], TimestampTzGetDatum(now)
+	};
+	char given_nulls[] = { ' ', ' ', ' ', ' ', nulls[5], nulls[6], ' ', '\0' };
+	ArrayType *ids;
+
+	(void) dispatch_execute(DISPATCH_FINISH_DELIVERED, given, given_nulls);
+	for (int i = 0; i < 3; i++)
+	{
+		bool isnull;
+
+		values[FINISH_DONE + i] = dispatch_result(0, DELIVERED_IDS + i, &isnull);
+		nulls[FINISH_DONE + i] = isnull ? 'n' : ' ';
+	}
+	if (nulls[FINISH_DONE] == 'n')
+		return 0;
+	ids = DatumGetArrayTypeP(values[FINISH_DONE]);
+	return ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids));
+}
+
+/*
+ * Notes that the hosts of the last result of DISPATCH_FINISH_DELIVERED have answered.
+ */
+static void
+note_answered(TimestampTz now)
+{
+	bool isnull;
+	Datum known = dispatch_result(0, DELIVERED_KNOWN_HOSTS, &isnull);
+	Datum *names;
+	Datum *failures;
+	int count;
+
+	deconstruct_array(DatumGetArrayTypeP(known), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL,
+					  &count);
+	failures = palloc0(count * sizeof(Datum));
+	dispatch_hosts_note(names, failures, count, now);
+}
+
 PG_FUNCTION_INFO_V1(dispatch_finish_callbacks);
 
 /*
@@ -209,14 +317,14 @@ dispatch_finish_callbacks(PG_FUNCTION_ARGS)
 	static const char *const names[] = { "callback_ids", "attempts",  "status_codes", "errors",
 										 "retry_after",  "durations", "excerpts" };
 	int length = check_callbacks(fcinfo);
-	char nulls[] = "           ";
-	Datum values[11];
+	int done = 0;
+	char nulls[] = "           nnn";
+	Datum values[FINISH_ARGUMENTS] = { 0 };
 	TimestampTz now;
-	uint64 rows;
 
-	for (int i = 2; i < (int) lengthof(names); i++)
+	for (int i = 2; i < FINISH_GIVEN; i++)
 		check_array(fcinfo, i, names[i], i >= 5, length);
-	for (int i = 0; i < (int) lengthof(names); i++)
+	for (int i = 0; i < FINISH_GIVEN; i++)
 	{
 		values[i] = PG_GETARG_DATUM(i);
 		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
@@ -228,9 +336,17 @@ dispatch_finish_callbacks(PG_FUNCTION_ARGS)
 	values[10] = Float8GetDatum(dispatch_retry_cap / 1000.0);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	dispatch_connect();
-	rows = dispatch_execute(DISPATCH_FINISH, values, nulls);
-	put_ignored((ReturnSetInfo *) fcinfo->resultinfo, rows);
-	note_hosts(rows, now);
+	if (has_success(PG_GETARG_ARRAYTYPE_P(2)) && are_distinct(PG_GETARG_ARRAYTYPE_P(0)))
+		done = finish_delivered(values, nulls, now);
+	if (done > 0 && done == length)
+		note_answered(now);
+	else
+	{
+		uint64 rows = dispatch_execute(DISPATCH_FINISH, values, nulls);
+
+		put_ignored((ReturnSetInfo *) fcinfo->resultinfo, rows);
+		note_hosts(rows, now);
+	}
 	trim_attempts(now);
 	forget_hosts(now);
 	dispatch_confirm_apply(dispatch_origin(), now);

@@ -580,13 +580,51 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"        LIMIT 1) AS e",
 		{ TIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
 	/*
+	 * Callbacks that were delivered, where nobody waits for the answer: nearly all, as a rule,
+	 * by a statement that does no more for them than it must. The others are left to
+	 * DISPATCH_FINISH. $1 has no id twice; IS TRUE makes one hash of all answers. Returns one row:
+	 * which it finished, their hosts, and those of the hosts of which something is known.
+	 */
+	[DISPATCH_FINISH_DELIVERED] = { SPI_OK_SELECT,
+		"WITH answer AS MATERIALIZED ("
+		"SELECT a.*"
+		"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
+		"                  pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6))"
+		"       AS a(callback_id, attempt, status, error, duration, excerpt)),"
+		" delivered AS ("
+		"DELETE FROM dispatch.queue AS q"
+		" WHERE q.callback_id = ANY ($1)"
+		"   AND " IS_LEASED
+		"   AND q.accept IS NULL"
+		"   AND ((q.callback_id, q.attempt) IN ("
+		"       SELECT a.callback_id, a.attempt FROM answer AS a WHERE a.status BETWEEN 200 AND 299))"
+		"       IS TRUE"
+		" RETURNING q.dispatch_id, q.sequence, q.callback_id, q.attempt, q.attempt - q.unused AS tries,"
+		"           q.host),"
+		" kept AS ("
+		"INSERT INTO dispatch.attempts"
+		"       (dispatch_id, sequence, callback_id, at, attempt, tries, status, state, duration,"
+		"        error, excerpt)"
+		"SELECT d.dispatch_id, d.sequence, d.callback_id, $7, d.attempt, d.tries, a.status, 'DELIVERED',"
+		"       a.duration, pg_catalog.left(a.error, 500), pg_catalog.left(a.excerpt, 500)"
+		"  FROM delivered AS d"
+		"  JOIN answer AS a USING (callback_id))"
+		"SELECT o.ids, o.attempts, o.hosts,"
+		"       ARRAY(SELECT s.host FROM dispatch.host_states AS s WHERE s.host = ANY (o.hosts))"
+		"  FROM (SELECT pg_catalog.array_agg(d.callback_id) AS ids, pg_catalog.array_agg(d.attempt) AS attempts,"
+		"               pg_catalog.array_agg(DISTINCT d.host) AS hosts"
+		"          FROM delivered AS d) AS o",
+		{ UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INTERVALARRAYOID, TEXTARRAYOID,
+		  TIMESTAMPTZOID },
+		DISPATCH_BY_HASH },
+	/*
 	 * An outcome counts for the attempt that holds the lease. 2xx delivers, 410
 	 * and the last try end it, the rest waits: as long as Retry-After says, else
 	 * exponentially, with full jitter. Where the answer is waited for, any status
 	 * code is one but 408, 429 and 5xx, unless it is named as acceptable: the row then
 	 * stays, with its outcome, until that was applied. A host that did not answer any
 	 * attempt of the batch fails. Returns what was ignored, and the hosts of which there is
-	 * something to note.
+	 * something to note. $12 and $13 were finished before, and so $14 has answered.
 	 */
 	[DISPATCH_FINISH] = { SPI_OK_SELECT,
 		"WITH answer AS MATERIALIZED ("
@@ -594,7 +632,11 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
 		"                  pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
 		"                  pg_catalog.unnest($7))"
-		"       AS a(callback_id, attempt, status, error, retry_after, duration, excerpt)),"
+		"       AS a(callback_id, attempt, status, error, retry_after, duration, excerpt)"
+		" WHERE ((a.callback_id, a.attempt) IN ("
+		"       SELECT f.callback_id, f.attempt"
+		"         FROM ROWS FROM (pg_catalog.unnest($12), pg_catalog.unnest($13)) AS f(callback_id, attempt)))"
+		"       IS NOT TRUE),"
 		" held AS MATERIALIZED ("
 		"SELECT q.callback_id, q.dispatch_id, q.sequence, q.attempt, q.attempt - q.unused AS tries,"
 		"       q.accept, q.host"
@@ -644,11 +686,13 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		"   AND q.callback_id = o.callback_id"
 		"   AND o.state IS NULL),"
 		" hosts AS MATERIALIZED ("
-		"SELECT o.host,"
-		"       CASE WHEN pg_catalog.bool_or(COALESCE(o.status < 500 AND o.status NOT IN (408, 429), false)) THEN 0"
-		"            ELSE pg_catalog.count(*)::integer END AS failures"
-		"  FROM outcome AS o"
-		" GROUP BY o.host),"
+		"SELECT a.host,"
+		"       CASE WHEN pg_catalog.bool_or(a.answered) THEN 0 ELSE pg_catalog.count(*)::integer END AS failures"
+		"  FROM (SELECT o.host, COALESCE(o.status < 500 AND o.status NOT IN (408, 429), false) AS answered"
+		"          FROM outcome AS o"
+		"         UNION ALL "
+		"        SELECT f.host, true FROM pg_catalog.unnest($14) AS f(host)) AS a"
+		" GROUP BY a.host),"
 		" kept AS ("
 		"INSERT INTO dispatch.attempts"
 		"       (dispatch_id, sequence, callback_id, at, attempt, tries, status, state, duration,"
@@ -669,7 +713,8 @@ static const StatementText statements[DISPATCH_STATEMENTS] = {
 		" WHERE h.failures > 0"
 		"    OR EXISTS (SELECT FROM dispatch.host_states AS s WHERE s.host = h.host)",
 		{ UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INTERVALARRAYOID,
-		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID },
+		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID,
+		  UUIDARRAYOID, INT4ARRAYOID, TEXTARRAYOID },
 		DISPATCH_BY_HASH },
 	/*
 	 * Hosts, and how often each failed in a row; 0: it answered. After some failures nothing

@@ -73,6 +73,32 @@ SELECT * FROM seen WHERE dispatch_ref = 'ROUTE-1';
 SELECT * FROM kept WHERE dispatch_ref = 'ROUTE-1';
 SELECT count(*) FROM dispatch.queue;
 RESET dispatch.max_attempts;
+-- One batch of one host: delivered, failed, an attempt that has no lease, gone for good. The host has answered.
+DELETE FROM dispatch.dispatches;
+SET dispatch.host_failures = 1;
+SELECT count(pg_temp.queue('mixed-' || i)) FROM generate_series(1, 5) AS i;
+CREATE TEMPORARY TABLE batch AS SELECT callback_id, attempt, row_number() OVER (ORDER BY callback_id)::integer AS n FROM dispatch.claim_callbacks();
+CREATE FUNCTION pg_temp.finish(codes integer[], attempts integer[], numbers integer[]) RETURNS SETOF integer LANGUAGE sql AS $$
+    SELECT o.n FROM (SELECT array_agg(b.callback_id ORDER BY x.o) AS ids, array_agg(NULL::text) AS errors, array_agg(NULL::interval) AS waits
+                       FROM unnest(numbers) WITH ORDINALITY AS x(n, o) JOIN batch AS b USING (n)) AS a,
+           dispatch.finish_callbacks(a.ids, attempts, codes, a.errors, a.waits) AS i JOIN batch AS o ON o.callback_id = i ORDER BY o.n;
+$$;
+SELECT * FROM pg_temp.finish('{200,500,200,410,500}', '{1,1,2,1,1}', '{1,2,3,4,5}');
+SELECT b.n, c.state, c.attempts FROM dispatch.callbacks AS c JOIN batch AS b USING (callback_id) ORDER BY b.n;
+SELECT * FROM dispatch.host_states;
+-- What is told again, or twice, counts once.
+SELECT * FROM pg_temp.finish('{200,200,200}', '{1,1,1}', '{1,3,3}');
+SELECT * FROM pg_temp.finish('{200,200}', '{1,1}', '{1,3}');
+SELECT b.n, c.state, c.attempts FROM dispatch.callbacks AS c JOIN batch AS b USING (callback_id) ORDER BY b.n;
+SELECT b.n, a.attempt, a.status, a.state FROM dispatch.attempts AS a JOIN batch AS b USING (callback_id) ORDER BY b.n;
+-- A host of which something is known is forgotten when all of a batch is delivered.
+UPDATE dispatch.queue SET next_at = now();
+SELECT count(*) FROM dispatch.claim_callbacks();
+INSERT INTO dispatch.host_states (host, failing_since, failures) SELECT DISTINCT host, now(), 1 FROM dispatch.queue;
+SELECT * FROM pg_temp.finish('{200,204}', '{2,2}', '{2,5}');
+SELECT * FROM dispatch.host_states;
+SELECT count(*) FROM dispatch.queue;
+RESET dispatch.host_failures;
 SELECT * FROM dispatch.check_integrity();
 
 DROP EXTENSION dispatch CASCADE;

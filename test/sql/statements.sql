@@ -72,7 +72,7 @@ SELECT * FROM pg_temp.counted();
 SELECT dispatch.update_custom_data(dispatch.dispatch_id('TEN-JOBS'), '{"zone": "south"}');
 SELECT * FROM pg_temp.counted();
 
--- A batch of callbacks is claimed by one statement and finished by one, whatever its size.
+-- A batch of callbacks is claimed by one statement and finished by two, one for what was delivered, whatever its size.
 DELETE FROM dispatch.queue;
 SELECT count(dispatch.update_sub_status(dispatch.dispatch_id('TEN-JOBS'), 'x', '{"url": "http://example.com/"}')) FROM generate_series(1, 100);
 TRUNCATE public.counted;
