@@ -88,8 +88,8 @@ outcomes_add(Outcomes *outcomes, const Outcome *outcome)
 	outcomes->list[outcomes->count++] = *outcome;
 }
 
-/* When the next call is due: at once in a hurry or for a full batch, else some time after the last has ended.
- */
+/* When the next call is due: at once in a hurry or for a full batch, else some time after the last
+ * has ended. */
 Microseconds
 outcomes_due(const Outcomes *outcomes, bool hurry)
 {

@@ -2,8 +2,7 @@
  * signing.c
  *		The signing keys, and signatures as Standard Webhooks defines them.
  */
-/* HMAC_CTX is in every OpenSSL from 1.1 on. What 3.0 has in its place cannot be used again before
- * 3.0.3. */
+/* HMAC_CTX is in every OpenSSL from 1.1 on; 3.0 would have another in its place, which 1.1 has not. */
 #define OPENSSL_API_COMPAT 0x10100000L
 
 #include "signing.h"

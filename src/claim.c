@@ -190,18 +190,12 @@ put_taken(ReturnSetInfo *result, uint64 row)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* A row that was taken, by its place in the result. */
+/* A row that was taken, by its place in the result; the id comes first, to sort by. */
 typedef struct Taken
 {
 	pg_uuid_t id;
 	uint64 row;
 } Taken;
-
-static int
-compare_taken(const void *a, const void *b)
-{
-	return memcmp(&((const Taken *) a)->id, &((const Taken *) b)->id, UUID_LEN);
-}
 
 /*
  * The rows that the last statement took, in the order of their ids: the oldest come first.
@@ -218,7 +212,7 @@ sort_taken(uint64 count)
 		taken[row].id = *DatumGetUUIDP(dispatch_result(row, TAKEN_CALLBACK_ID, &isnull));
 		taken[row].row = row;
 	}
-	qsort(taken, count, sizeof(Taken), compare_taken);
+	qsort(taken, count, sizeof(Taken), dispatch_uuid_compare);
 	return taken;
 }
 

@@ -24,6 +24,7 @@
 #include "outbox.h"
 #include "signal.h"
 #include "statement.h"
+#include "uuid.h"
 
 /* Attempts that are kept long enough go in the course of others: so many, so often. */
 #define TRIM_MAX 200
@@ -211,12 +212,6 @@ note_hosts(uint64 rows, TimestampTz now)
 	dispatch_hosts_note(names, failures, count, now);
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	return memcmp(a, b, UUID_LEN);
-}
-
 /*
  * Whether an array of ids has none twice.
  */
@@ -231,9 +226,9 @@ are_distinct(ArrayType *array)
 	ids = palloc(count * sizeof(pg_uuid_t));
 	for (int i = 0; i < count; i++)
 		ids[i] = *DatumGetUUIDP(elements[i]);
-	qsort(ids, count, sizeof(pg_uuid_t), compare_ids);
+	qsort(ids, count, sizeof(pg_uuid_t), dispatch_uuid_compare);
 	for (int i = 1; i < count; i++)
-		if (compare_ids(&ids[i - 1], &ids[i]) == 0)
+		if (dispatch_uuid_compare(&ids[i - 1], &ids[i]) == 0)
 			return false;
 	return true;
 }

@@ -95,6 +95,15 @@ dispatch_uuid_next(pg_uuid_t *id)
 }
 
 /*
+ * Compares two ids, or what begins with one, as qsort() asks for it.
+ */
+int
+dispatch_uuid_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, UUID_LEN);
+}
+
+/*
  * Reads an id in its canonical form; false when the text is none.
  */
 bool
