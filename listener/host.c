@@ -162,7 +162,7 @@ host_create(const HostTable *table, const char *url, const char *authority, size
 
 /*
  * The host as libcurl understands the URL, so that a key is never given to a host by another
- * reading of it. "(invalid)" where libcurl would refuse the URL. The caller frees it.
+ * reading of it, without the dot that ends a full name. "(invalid)" where libcurl would refuse the URL. The caller frees it.
  */
 static char *
 normalized_name(const char *url)
@@ -170,6 +170,7 @@ normalized_name(const char *url)
 	CURLU *parsed = curl_url();
 	char *part = NULL;
 	char *name;
+	size_t length;
 
 	if (parsed == NULL)
 		memory_exhausted();
@@ -178,6 +179,9 @@ normalized_name(const char *url)
 		name = memory_copy_text(part);
 	else
 		name = memory_copy_text("(invalid)");
+	length = strlen(name);
+	if (length > 1 && name[length - 1] == '.')
+		name[length - 1] = '\0';
 	curl_free(part);
 	curl_url_cleanup(parsed);
 	return name;

@@ -192,10 +192,10 @@ dispatch_body_read(const char *where, const Jsonb *document, const char *names, 
 		char *name = pnstrdup(key.data, key.length);
 		bool known = dispatch_names_have(names, name);
 
-		if (!known && !keeps_unknown)
-			error_unknown(where, name, names);
 		if (value.kind == DISPATCH_NULL)
 			continue;
+		if (!known && !keeps_unknown)
+			error_unknown(where, name, names);
 		if (!known)
 			keep_unknown(request, name, &value);
 		for (int i = 0; known && i < (int) lengthof(fields); i++)

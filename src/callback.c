@@ -12,6 +12,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -159,6 +160,27 @@ is_reserved(const char *key)
 }
 
 /*
+ * Whether a text has a control character (U+0000 to U+001F, U+007F to U+009F) other than HTAB.
+ */
+static bool
+has_control(const char *text, int length)
+{
+	bool utf8 = GetDatabaseEncoding() == PG_UTF8;
+
+	for (int i = 0; i < length; i++)
+	{
+		unsigned char byte = text[i];
+
+		if ((byte < ' ' && byte != '\t') || byte == 0x7F)
+			return true;
+		/* U+0080 to U+009F, of which U+00A0 differs by its second byte */
+		if (utf8 && byte == 0xC2 && i + 1 < length && (unsigned char) text[i + 1] < 0xA0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Checks one header; returns its size. position counts from 1.
  */
 static int
@@ -180,13 +202,8 @@ check_header(const DispatchValue *header, int position)
 		error_callback(psprintf("The key of header %d is not a token.", position));
 	if (is_reserved(name))
 		error_callback(psprintf("Header %d is one that a callback cannot set.", position));
-	for (int i = 0; i < value.length; i++)
-	{
-		unsigned char byte = value.as.string[i];
-
-		if ((byte < ' ' && byte != '\t') || byte == 0x7F)
-			error_callback(psprintf("The value of header %d holds a control character.", position));
-	}
+	if (has_control(value.as.string, value.length))
+		error_callback(psprintf("The value of header %d holds a control character.", position));
 	return key.length + value.length;
 }
 

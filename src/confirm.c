@@ -8,14 +8,19 @@
  * has it, nobody waits: the row stays in the queue, and a later call applies it.
  * Only members that still wait for that very callback are concerned: those that
  * its event added, and that are pending.
+ *
+ * What fails with one answer, a trigger of a user's for example, must not keep what
+ * else was claimed or finished by the same call: that answer is left for later.
  */
 #include "postgres.h"
 
 #include "confirm.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "builder.h"
@@ -25,9 +30,13 @@
 #include "outbox.h"
 #include "statement.h"
 
-/* How many answers are applied in one call, and when one is looked at again that could not be. */
+/* How many answers are applied in one call, and when one is looked at again that could not be, since
+ * its dispatch was locked, or since it failed. */
 #define ANSWERS_MAX 1000
-#define LATER_USECS (1 * USECS_PER_SEC)
+#define LOCKED_USECS (1 * USECS_PER_SEC)
+#define FAILED_USECS USECS_PER_MINUTE
+
+#define CLOSED_REASON "the dispatch was closed"
 
 /* The columns of DISPATCH_FIND_DECIDED. */
 enum
@@ -37,8 +46,15 @@ enum
 	DECIDED_SEQUENCE,
 	DECIDED_KIND,
 	DECIDED_REASON,
-	DECIDED_LOCKED
+	DECIDED_CLOSED /* NULL: we do not have the lock */
 };
+
+typedef enum AnswerState
+{
+	ANSWER_DUE,
+	ANSWER_LOCKED, /* somebody else has the lock of the dispatch */
+	ANSWER_FAILED
+} AnswerState;
 
 /* An answer that is to be applied. */
 typedef struct Answer
@@ -48,7 +64,7 @@ typedef struct Answer
 	int64 sequence; /* of the event that added the members */
 	DispatchMemberKind kind;
 	char *reason; /* NULL: they are confirmed */
-	bool locked;  /* whether we have the lock of the dispatch */
+	AnswerState state;
 } Answer;
 
 /*
@@ -120,7 +136,6 @@ reject(const Answer *answer, TimestampTz now)
 {
 	Datum values[3] = { UUIDPGetDatum(&answer->dispatch_id), Int64GetDatum(answer->sequence),
 						CharGetDatum(answer->kind) };
-	char nulls[] = "  n";
 	uint64 removed = dispatch_execute(DISPATCH_DELETE_UNCONFIRMED, values, NULL);
 	DispatchMembers members;
 	int64 version;
@@ -131,10 +146,7 @@ reject(const Answer *answer, TimestampTz now)
 		return;
 	members = removed_members(removed, answer->kind);
 	values[1] = TimestampTzGetDatum(now);
-	values[2] = (Datum) 0;
-	if (dispatch_execute(DISPATCH_TOUCH, values, nulls) == 0)
-		elog(ERROR, "dispatch \"%s\" is closed and has pending members",
-			 dispatch_uuid_text(&answer->dispatch_id));
+	(void) dispatch_execute(DISPATCH_TOUCH_ANY, values, NULL);
 	version = DatumGetInt64(dispatch_result(0, 1, &isnull));
 	at = DatumGetTimestampTz(dispatch_result(0, 2, &isnull));
 	record_rejection(&answer->dispatch_id, version, at, answer->reason, &members);
@@ -153,13 +165,15 @@ confirm(const Answer *answer)
 }
 
 /*
- * A row of DISPATCH_FIND_DECIDED.
+ * A row of DISPATCH_FIND_DECIDED. A dispatch that was closed by an UPDATE of the owner's
+ * may have members that wait: those are rejected, whatever the answer.
  */
 static Answer
 read_answer(uint64 row)
 {
-	Answer answer;
+	Answer answer = { .state = ANSWER_DUE };
 	Datum reason;
+	bool closed;
 	bool isnull;
 
 	answer.callback_id = *DatumGetUUIDP(dispatch_result(row, DECIDED_CALLBACK_ID, &isnull));
@@ -168,29 +182,119 @@ read_answer(uint64 row)
 	answer.kind = (DispatchMemberKind) DatumGetChar(dispatch_result(row, DECIDED_KIND, &isnull));
 	reason = dispatch_result(row, DECIDED_REASON, &isnull);
 	answer.reason = isnull ? NULL : TextDatumGetCString(reason);
-	answer.locked = DatumGetBool(dispatch_result(row, DECIDED_LOCKED, &isnull));
+	closed = DatumGetBool(dispatch_result(row, DECIDED_CLOSED, &isnull));
+	if (isnull)
+		answer.state = ANSWER_LOCKED;
+	else if (closed && answer.reason == NULL)
+		answer.reason = CLOSED_REASON;
 	return answer;
 }
 
 /*
- * The callbacks of answers, those of which we have the dispatch's lock or the others, as an array.
+ * The callbacks of answers in one state, as an array; there are count answers.
  */
 static Datum
-callbacks_of(const Answer *answers, uint64 count, bool locked)
+callbacks_of(const Answer *answers, uint64 count, AnswerState state)
 {
 	Datum *ids = palloc(count * sizeof(Datum));
 	int n = 0;
 
 	for (uint64 i = 0; i < count; i++)
-		if (answers[i].locked == locked)
+		if (answers[i].state == state)
 			ids[n++] = UUIDPGetDatum(&answers[i].callback_id);
 	return PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 }
 
 /*
+ * Leaves answers for later. An empty list is fine.
+ */
+static void
+postpone(const Answer *answers, uint64 count, AnswerState state, TimestampTz until)
+{
+	Datum values[2] = { callbacks_of(answers, count, state), TimestampTzGetDatum(until) };
+
+	(void) dispatch_execute(DISPATCH_POSTPONE, values, NULL);
+}
+
+/*
+ * What has failed: that the statement is to end passes, all else is a warning where only one
+ * answer was tried. Called while the error is handled.
+ */
+static void
+note_failure(const Answer *answers, uint64 count, MemoryContext context)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		PG_RE_THROW();
+	FlushErrorState();
+	RollbackAndReleaseCurrentSubTransaction();
+	if (count == 1)
+		ereport(WARNING, (errcode(error->sqlerrcode),
+						  errmsg("the answer to callback \"%s\" could not be applied: %s",
+								 dispatch_uuid_text(&answers->callback_id), error->message)));
+	FreeErrorData(error);
+}
+
+/*
+ * Applies answers in a subtransaction; whether that was possible.
+ */
+static bool
+try_apply(const Answer *answers, uint64 count, TimestampTz now)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool applied = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		for (uint64 i = 0; i < count; i++)
+		{
+			if (answers[i].state != ANSWER_DUE)
+				continue;
+			if (answers[i].reason == NULL)
+				confirm(&answers[i]);
+			else
+				reject(&answers[i], now);
+		}
+		ReleaseCurrentSubTransaction();
+		applied = true;
+	}
+	PG_CATCH();
+	{
+		note_failure(answers, count, context);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return applied;
+}
+
+/*
+ * Applies answers, all together; where that fails, those that do not.
+ */
+static void
+apply(Answer *answers, uint64 count, TimestampTz now)
+{
+	if (try_apply(answers, count, now))
+		return;
+	if (count == 1)
+	{
+		answers->state = ANSWER_FAILED;
+		return;
+	}
+	apply(answers, count / 2, now);
+	apply(answers + count / 2, count - count / 2, now);
+}
+
+/*
  * Applies answers that were given, of callbacks of this origin, and ends their
- * callbacks; those whose dispatch is locked by somebody are left for a while.
- * To be called between SPI_connect() and SPI_finish().
+ * callbacks; those whose dispatch is locked by somebody, and those that fail, are
+ * left for a while. To be called between SPI_connect() and SPI_finish().
  */
 void
 dispatch_confirm_apply(int32 origin, TimestampTz now)
@@ -205,18 +309,9 @@ dispatch_confirm_apply(int32 origin, TimestampTz now)
 	answers = palloc(count * sizeof(Answer));
 	for (uint64 i = 0; i < count; i++)
 		answers[i] = read_answer(i);
-	for (uint64 i = 0; i < count; i++)
-	{
-		if (!answers[i].locked)
-			continue;
-		if (answers[i].reason == NULL)
-			confirm(&answers[i]);
-		else
-			reject(&answers[i], now);
-	}
-	values[0] = callbacks_of(answers, count, true);
+	apply(answers, count, now);
+	values[0] = callbacks_of(answers, count, ANSWER_DUE);
 	(void) dispatch_execute(DISPATCH_END_DECIDED, values, NULL);
-	values[0] = callbacks_of(answers, count, false);
-	values[1] = TimestampTzGetDatum(now + LATER_USECS);
-	(void) dispatch_execute(DISPATCH_POSTPONE, values, NULL);
+	postpone(answers, count, ANSWER_LOCKED, now + LOCKED_USECS);
+	postpone(answers, count, ANSWER_FAILED, now + FAILED_USECS);
 }

@@ -95,6 +95,19 @@ dispatch_error_no_dispatch(const pg_uuid_t *id)
 }
 
 /*
+ * 55000: a dispatch is in a final status.
+ */
+void
+dispatch_error_final(const pg_uuid_t *id, const char *status)
+{
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("dispatch \"%s\" is in the final status \"%s\"", dispatch_uuid_text(id),
+						   status),
+					errdetail("Nothing of a dispatch in a final status changes any more.")));
+	pg_unreachable();
+}
+
+/*
  * Checks a text's length in characters; 22023 when it is out of bounds.
  */
 void

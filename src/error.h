@@ -21,6 +21,7 @@ pg_noreturn extern void dispatch_error_null(const char *argument);
 pg_noreturn extern void dispatch_error_malformed_detail(const char *what, const char *detail);
 pg_noreturn extern void dispatch_error_no_type(const char *name);
 pg_noreturn extern void dispatch_error_no_dispatch(const pg_uuid_t *id);
+pg_noreturn extern void dispatch_error_final(const pg_uuid_t *id, const char *status);
 extern bool dispatch_caught_duplicate(const char *constraint, MemoryContext context,
 									  const char **detail);
 extern void dispatch_check_object(const char *what, const Jsonb *document);

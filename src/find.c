@@ -35,6 +35,7 @@
 #include "error.h"
 #include "filter.h"
 #include "lifecycle.h"
+#include "member.h"
 #include "path.h"
 #include "statement.h"
 #include "uuid.h"
@@ -197,6 +198,20 @@ check_filled(const Finder *finder)
 }
 
 /*
+ * Checks the names that are asked for; 22023.
+ */
+static void
+check_names(const DispatchSearch *search)
+{
+	if (search->status != NULL)
+		dispatch_lifecycle_check_name("status", search->status);
+	if (search->job_id != NULL)
+		dispatch_member_check_id("job_id", search->job_id);
+	if (search->participant_id != NULL)
+		dispatch_member_check_id("participant_id", search->participant_id);
+}
+
+/*
  * Checks what is asked for, and prepares to find it. False where nothing can be
  * found. 22023, P0002, 40001, 55000.
  */
@@ -208,6 +223,7 @@ prepare(Finder *finder, const DispatchSearch *search)
 	memset(finder, 0, sizeof(*finder));
 	memset(finder->nulls, 'n', DISPATCH_PARAMETERS);
 	finder->asked.search = search;
+	check_names(search);
 	if (search->type != NULL)
 		dispatch_filter_parse(search->type, search->filter, &finder->asked.filter);
 	else

@@ -72,6 +72,15 @@ compare_ids(const void *a, const void *b)
 }
 
 /*
+ * Checks the length of an id; argument is what it was given as. 22023.
+ */
+void
+dispatch_member_check_id(const char *argument, const char *id)
+{
+	dispatch_check_length(argument, id, 1, ID_MAX_LENGTH);
+}
+
+/*
  * Checks ids: their length (22023), that none is named twice (23505), and that
  * there are any (22023) where there must be.
  */
@@ -85,7 +94,7 @@ dispatch_members_check(const DispatchMembers *members, bool may_be_empty)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("%s must not be empty", plural_name(members->kind))));
 	for (int i = 0; i < members->count; i++)
-		dispatch_check_length(argument, members->ids[i], 1, ID_MAX_LENGTH);
+		dispatch_member_check_id(argument, members->ids[i]);
 	if (members->count < 2)
 		return;
 	sorted = palloc(members->count * sizeof(char *));

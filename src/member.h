@@ -37,6 +37,7 @@ typedef struct DispatchMembers
 extern void dispatch_member_one(DispatchMembers *members, DispatchMemberKind kind, char *id);
 extern void dispatch_members_from_array(DispatchMembers *members, DispatchMemberKind kind,
 										ArrayType *array);
+extern void dispatch_member_check_id(const char *argument, const char *id);
 extern void dispatch_members_check(const DispatchMembers *members, bool may_be_empty);
 extern void dispatch_members_add(const pg_uuid_t *dispatch_id, int64 sequence, TimestampTz at,
 								 DispatchMemberState state, const DispatchMembers *jobs,

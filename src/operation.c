@@ -99,22 +99,16 @@ check_carried(const DispatchCarried *carried, bool may_wait)
 }
 
 /*
- * The extra members without those that are null, NULL for none. 22023: not an
- * object, or a name of the service's own.
+ * Checks extra members; 22023: not an object, or a name of the service's own.
  */
-static Jsonb *
-check_extra(const Jsonb *extra)
+void
+dispatch_check_extra(const Jsonb *extra)
 {
-	DispatchBuilder kept;
-	bool any = false;
 	DispatchWalk walk;
 	DispatchKey key;
 	DispatchValue value;
 
-	if (extra == NULL)
-		return NULL;
 	dispatch_check_object("extra", extra);
-	dispatch_build_begin(&kept);
 	walk = dispatch_walk(&extra->root);
 	while (dispatch_walk_member(&walk, &key, &value))
 	{
@@ -124,9 +118,32 @@ check_extra(const Jsonb *extra)
 			dispatch_error_malformed(
 				"extra", "\"%s\" is a name that the service uses for a dispatch's own members.",
 				name);
+	}
+}
+
+/*
+ * The extra members without those that are null, NULL for none.
+ */
+static Jsonb *
+kept_extra(const Jsonb *extra)
+{
+	DispatchBuilder kept;
+	bool any = false;
+	DispatchWalk walk;
+	DispatchKey key;
+	DispatchValue value;
+
+	if (extra == NULL)
+		return NULL;
+	dispatch_check_extra(extra);
+	dispatch_build_begin(&kept);
+	walk = dispatch_walk(&extra->root);
+	while (dispatch_walk_member(&walk, &key, &value))
+	{
 		if (value.kind == DISPATCH_NULL)
 			continue;
-		dispatch_build_document(&kept, name, dispatch_value_document(&value));
+		dispatch_build_document(&kept, pnstrdup(key.data, key.length),
+								dispatch_value_document(&value));
 		any = true;
 	}
 	return any ? dispatch_build_end(&kept) : NULL;
@@ -244,7 +261,7 @@ check_creation(DispatchCreation *creation)
 	dispatch_members_check(&creation->jobs, true);
 	dispatch_members_check(&creation->participants, true);
 	dispatch_check_object("custom data", creation->custom_data);
-	creation->extra = check_extra(creation->extra);
+	creation->extra = kept_extra(creation->extra);
 	return check_carried(&creation->carried, false);
 }
 
@@ -334,10 +351,7 @@ error_unchanged(const DispatchChange *change)
 							   "change",
 							   id),
 						errhint("Make the call again.")));
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("dispatch \"%s\" is in the final status \"%s\"", id,
-						   TextDatumGetCString(dispatch_result(0, 1, &isnull))),
-					errdetail("Nothing of a dispatch in a final status changes any more.")));
+	dispatch_error_final(&change->dispatch_id, TextDatumGetCString(dispatch_result(0, 1, &isnull)));
 }
 
 /*
@@ -479,28 +493,6 @@ check_status(const DispatchChange *change)
 }
 
 /*
- * Requires the lifecycle to have a transition; 55000.
- */
-static void
-check_transition(const DispatchChange *change, const DispatchType *type, const char *from)
-{
-	const DispatchLifecycle *lifecycle = type->lifecycle;
-	int source = dispatch_lifecycle_find(lifecycle, from);
-	int target = dispatch_lifecycle_find(lifecycle, change->status);
-
-	if (source < 0 || target < 0)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("dispatch type \"%s\" has no status \"%s\"", type->name,
-							   source < 0 ? from : change->status)));
-	if (!dispatch_lifecycle_allows(lifecycle, source, target))
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("dispatch \"%s\" cannot go from status \"%s\" to \"%s\"",
-							   dispatch_uuid_text(&change->dispatch_id), from, change->status),
-						errdetail("From \"%s\" dispatch type \"%s\" allows: %s.", from, type->name,
-								  dispatch_lifecycle_targets(lifecycle, source))));
-}
-
-/*
  * A dispatch that was closed rejects what still waits for an answer. That comes before the
  * closing: the rejections take its version, and it gets a later one.
  */
@@ -536,7 +528,6 @@ update_status(DispatchChange *change)
 	type_id = DatumGetUUIDP(dispatch_result(0, 4, &isnull));
 	from = TextDatumGetCString(dispatch_result(0, 5, &isnull));
 	type = dispatch_type_by_id(type_id);
-	check_transition(change, type, from);
 	if (type->lifecycle->statuses[dispatch_lifecycle_find(type->lifecycle, change->status)].final)
 		reject_pending(change);
 	dispatch_build_text(&change->data, "status", change->status);

@@ -75,6 +75,7 @@ extern pg_uuid_t dispatch_create(DispatchCreation *creation);
 extern int64 dispatch_change(const DispatchOperation *operation, DispatchChange *change);
 extern void dispatch_check_ref(const char *ref);
 extern void dispatch_check_sub_status(const char *sub_status);
+extern void dispatch_check_extra(const Jsonb *extra);
 extern bool dispatch_is_reserved_name(const char *name);
 
 #endif

@@ -23,7 +23,8 @@
 #define HOST_MAX_LENGTH 255
 
 /*
- * A host as an argument, as callbacks know it: in lower case. 22023.
+ * A host as an argument, as callbacks know it: in lower case, without a last dot. 22023, also where
+ * it is more than a host, so that nobody believes one is held back that is not.
  */
 static Datum
 host_argument(FunctionCallInfo fcinfo, int argument)
@@ -34,7 +35,15 @@ host_argument(FunctionCallInfo fcinfo, int argument)
 		dispatch_error_null("host");
 	host = text_to_cstring(PG_GETARG_TEXT_PP(argument));
 	dispatch_check_length("host", host, 1, HOST_MAX_LENGTH);
+	if (strpbrk(host, "/?#@ ") != NULL || (host[0] != '[' && strchr(host, ':') != NULL) ||
+		(host[0] == '[' && host[strlen(host) - 1] != ']'))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"%s\" is not a host", dispatch_cut(host)),
+						errhint("Give it as in dispatch.callbacks: without scheme, port and path, "
+								"an IPv6 address in brackets.")));
 	host = asc_tolower(host, strlen(host));
+	if (host[0] != '\0' && host[strlen(host) - 1] == '.')
+		host[strlen(host) - 1] = '\0';
 	return CStringGetTextDatum(host);
 }
 

@@ -242,6 +242,13 @@ const DispatchStatementText dispatch_statements[DISPATCH_STATEMENTS] = {
 		"   AND ($3 IS NULL OR d.version = $3)"
 		" RETURNING d.version, d.updated_at, d.dispatch_ref",
 		{ UUIDOID, TIMESTAMPTZOID, INT8OID } },
+	/* Closed or not: what was left open there has its end. */
+	[DISPATCH_TOUCH_ANY] = { SPI_OK_UPDATE_RETURNING,
+		"UPDATE dispatch.dispatches AS d"
+		"   SET version = d.version + 1, updated_at = GREATEST(d.updated_at, $2)"
+		" WHERE d.id = $1"
+		" RETURNING d.version, d.updated_at",
+		{ UUIDOID, TIMESTAMPTZOID } },
 	[DISPATCH_UPDATE_STATUS] = { SPI_OK_UPDATE_RETURNING,
 		"UPDATE dispatch.dispatches AS d"
 		"   SET version = d.version + 1, updated_at = GREATEST(d.updated_at, $2),"
@@ -789,14 +796,14 @@ const DispatchStatementText dispatch_statements[DISPATCH_STATEMENTS] = {
 		" LIMIT $3"
 		"   FOR UPDATE SKIP LOCKED),"
 		" locked AS MATERIALIZED ("
-		"SELECT d.id"
+		"SELECT d.id, d.closed_at IS NOT NULL AS closed"
 		"  FROM dispatch.dispatches AS d"
 		" WHERE d.id = ANY (ARRAY(SELECT c.dispatch_id FROM decided AS c))"
 		" ORDER BY d.id"
 		"   FOR NO KEY UPDATE SKIP LOCKED)"
 		"SELECT c.callback_id, c.dispatch_id, c.sequence,"
 		"       CASE WHEN e.type LIKE 'dispatch.job.%' THEN 'j' ELSE 'p' END::\"char\","
-		"       c.reason, c.dispatch_id IN (SELECT l.id FROM locked AS l)"
+		"       c.reason, (SELECT l.closed FROM locked AS l WHERE l.id = c.dispatch_id)"
 		"  FROM decided AS c"
 		" CROSS JOIN LATERAL ("
 		"       SELECT l.type"

@@ -81,14 +81,14 @@ same(const Row *a, const Row *b, TupleDesc desc, int column)
  * What can be checked without a look at anything else; 22023.
  */
 static void
-check_texts(const Row *row)
+check_texts(const Row *row, const Row *old, TupleDesc desc)
 {
 	if (!row->nulls[COLUMN_DISPATCH_REF])
 		dispatch_check_ref(TextDatumGetCString(row->values[COLUMN_DISPATCH_REF]));
 	if (!row->nulls[COLUMN_SUB_STATUS])
 		dispatch_check_sub_status(TextDatumGetCString(row->values[COLUMN_SUB_STATUS]));
-	if (!row->nulls[COLUMN_EXTRA])
-		dispatch_check_object("extra", DatumGetJsonbP(row->values[COLUMN_EXTRA]));
+	if (!row->nulls[COLUMN_EXTRA] && (old == NULL || !same(row, old, desc, COLUMN_EXTRA)))
+		dispatch_check_extra(DatumGetJsonbP(row->values[COLUMN_EXTRA]));
 }
 
 /*
@@ -197,6 +197,45 @@ check_status(Row *row, const DispatchType *type, bool insert)
 }
 
 /*
+ * Requires the lifecycle to have a transition to a status, by its place; 55000.
+ */
+static void
+check_transition(const Row *old, const DispatchType *type, int target)
+{
+	const DispatchLifecycle *lifecycle = type->lifecycle;
+	char *from = TextDatumGetCString(old->values[COLUMN_STATUS]);
+	int source = dispatch_lifecycle_find(lifecycle, from);
+
+	if (source < 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("dispatch type \"%s\" has no status \"%s\"", type->name, from)));
+	if (!dispatch_lifecycle_allows(lifecycle, source, target))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("dispatch \"%s\" cannot go from status \"%s\" to \"%s\"",
+							   dispatch_uuid_text(DatumGetUUIDP(old->values[COLUMN_ID])), from,
+							   lifecycle->statuses[target].name),
+						errdetail("From \"%s\" dispatch type \"%s\" allows: %s.", from, type->name,
+								  dispatch_lifecycle_targets(lifecycle, source))));
+}
+
+/*
+ * Requires that of a dispatch that is closed nothing changes that operations change; 55000.
+ */
+static void
+check_final(const Row *row, const Row *old, TupleDesc desc)
+{
+	static const int fixed[] = { COLUMN_TYPE_ID, COLUMN_STATUS, COLUMN_SUB_STATUS,
+								 COLUMN_CUSTOM_DATA, COLUMN_EXTRA };
+
+	if (old->nulls[COLUMN_CLOSED_AT])
+		return;
+	for (int i = 0; i < (int) lengthof(fixed); i++)
+		if (!same(row, old, desc, fixed[i]))
+			dispatch_error_final(DatumGetUUIDP(old->values[COLUMN_ID]),
+								 TextDatumGetCString(old->values[COLUMN_STATUS]));
+}
+
+/*
  * Derives from whether the status is final when the dispatch was closed.
  */
 static void
@@ -249,7 +288,7 @@ check_row(Row *row, const Row *old, bool refill, TupleDesc desc)
 	const DispatchType *type;
 	int status;
 
-	check_texts(row);
+	check_texts(row, old, desc);
 	if (old != NULL && !same(row, old, desc, COLUMN_DISPATCH_REF))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("the dispatch_ref of a dispatch never changes")));
@@ -266,6 +305,9 @@ check_row(Row *row, const Row *old, bool refill, TupleDesc desc)
 	else if (refill)
 		fill_slots(row, type);
 	status = check_status(row, type, old == NULL);
+	if (old != NULL && old->nulls[COLUMN_CLOSED_AT] && same(row, old, desc, COLUMN_TYPE_ID) &&
+		!same(row, old, desc, COLUMN_STATUS))
+		check_transition(old, type, status);
 	derive_closed_at(row, type->lifecycle->statuses[status].final);
 	if (has_data && !(unchanged && row->nulls[COLUMN_SEAL]))
 		set_seal(row, unchanged ? old : NULL);
@@ -353,6 +395,8 @@ dispatch_check_dispatch(PG_FUNCTION_ARGS)
 	if (update)
 		old = read_row(data->tg_trigtuple, desc);
 	check_row(&row, update ? &old : NULL, update && sets_slots(data), desc);
+	if (update)
+		check_final(&row, &old, desc);
 	derive_final_status(&row);
 	for (int column = 0; column < COLUMNS; column++)
 		if (row.changed[column])

@@ -192,5 +192,44 @@ SELECT dispatch.add_job(pg_temp.id('ROUTE-8'), 'a', pg_temp.ask());
 UPDATE dispatch.dispatches SET status = 'CLOSED' WHERE dispatch_ref = 'ROUTE-8';
 SELECT problem FROM dispatch.check_integrity();
 
+-- Members that wait in a dispatch that an owner has closed: rejected, whatever the answer; and what else is
+-- answered has its end too.
+SELECT dispatch.create_dispatch('parcel', 'ROUTE-9') IS NOT NULL;
+SELECT dispatch.add_job(pg_temp.id('ROUTE-9'), 'a', pg_temp.ask());
+UPDATE dispatch.dispatches SET status = 'CLOSED' WHERE dispatch_ref = 'ROUTE-9';
+SELECT dispatch.create_dispatch('parcel', 'ROUTE-10') IS NOT NULL;
+SELECT dispatch.add_job(pg_temp.id('ROUTE-10'), 'a', pg_temp.ask());
+SELECT count(*) FROM pg_temp.claim();
+SELECT pg_temp.answer(404, only_ref => 'ROUTE-8');
+SELECT pg_temp.answer(200);
+SELECT pg_temp.has('ROUTE-8'), pg_temp.has('ROUTE-9'), pg_temp.has('ROUTE-10');
+SELECT h.data FROM dispatch.history(pg_temp.id('ROUTE-8')) AS h WHERE h.type LIKE '%.rejected';
+SELECT h.data FROM dispatch.history(pg_temp.id('ROUTE-9')) AS h WHERE h.type LIKE '%.rejected';
+SELECT count(*) FROM dispatch.check_integrity();
+
+-- An answer that cannot be applied, since somebody's trigger fails, keeps none of the others, nor what else was
+-- finished: it is tried again after a minute, with a warning each time.
+CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.data ->> 'jobs' LIKE '%job-13%' THEN
+        RAISE 'not this one';
+    END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON dispatch.event_log FOR EACH ROW WHEN (new.type = 'dispatch.job.rejected') EXECUTE FUNCTION pg_temp.refuse();
+SELECT dispatch.create_dispatch('parcel', 'ROUTE-11') IS NOT NULL;
+SELECT count(dispatch.add_job(pg_temp.id('ROUTE-11'), 'job-' || i, pg_temp.ask())) FROM generate_series(1, 20) AS i;
+SELECT dispatch.add_job(pg_temp.id('ROUTE-11'), 'told', '{"url": "http://example.com/told"}');
+SELECT count(*) FROM pg_temp.claim();
+SET client_min_messages = error;
+SELECT pg_temp.answer(404);
+SELECT pg_temp.has('ROUTE-11');
+SELECT state, count(*) FROM dispatch.callbacks WHERE dispatch_id = pg_temp.id('ROUTE-11') GROUP BY state ORDER BY state;
+DROP TRIGGER refuse ON dispatch.event_log;
+UPDATE dispatch.queue SET next_at = now() WHERE outcome IS NOT NULL;
+SELECT count(*) FROM pg_temp.claim();
+SELECT pg_temp.has('ROUTE-11');
+SELECT count(*) FROM dispatch.queue WHERE outcome IS NOT NULL;
+
 SET client_min_messages = warning;
 DROP EXTENSION dispatch CASCADE;

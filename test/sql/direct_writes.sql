@@ -57,11 +57,28 @@ VALUES ('00000000-0000-7000-8000-00000000000a', 'open', 'ASSIGNED', '2020-01-01Z
        ('00000000-0000-7000-8000-00000000000a', 'closed', 'CLOSED', NULL, '2020-01-02Z', '{"plate": "AB-1"}'),
        ('00000000-0000-7000-8000-00000000000a', 'closed-then', 'CLOSED', '2020-01-01Z', '2020-01-02Z', '{"plate": "AB-1"}');
 SELECT d.dispatch_ref, d.status, d.closed_at AT TIME ZONE 'UTC' AS closed_at FROM dispatch.dispatches AS d WHERE d.dispatch_ref IN ('open', 'closed', 'closed-then') ORDER BY d.dispatch_ref;
-UPDATE dispatch.dispatches SET status = 'CLOSED' WHERE dispatch_ref = 'open';
-UPDATE dispatch.dispatches SET status = 'ASSIGNED' WHERE dispatch_ref = 'closed';
 UPDATE dispatch.dispatches SET closed_at = NULL WHERE dispatch_ref = 'closed-then';
+-- Only by a transition that the lifecycle has, and when it is final nothing changes any more.
+CREATE FUNCTION pg_temp.changed(ref text, setting text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'UPDATE dispatch.dispatches SET ' || setting || ' WHERE dispatch_ref = $1' USING ref;
+    RETURN setting || ': changed';
+EXCEPTION WHEN OTHERS THEN
+    RETURN setting || ': ' || SQLSTATE || ' ' || regexp_replace(SQLERRM, '"[0-9a-f-]{36}"', '"<id>"');
+END $$;
+SELECT pg_temp.changed('open', s) FROM unnest(ARRAY[$$status = 'INITIATED'$$, $$status = 'IN_PROGRESS'$$, $$status = 'ASSIGNED'$$, $$status = 'CLOSED'$$]) AS s;
+SELECT pg_temp.changed('closed', s) FROM unnest(ARRAY[
+    $$status = 'ASSIGNED'$$, $$sub_status = 'late'$$, $$custom_data = '{"plate": "AB-2"}'$$, $$custom_data = '{"plate": 1}'$$, $$extra = '{"a": 1}'$$,
+    $$type_id = '00000000-0000-7000-8000-00000000000b'$$, $$updated_at = '2020-01-03Z'$$, $$closed_at = '2020-01-03Z'$$, $$status = 'CLOSED', version = version + 1$$]) AS s;
 SELECT d.dispatch_ref, d.status, d.closed_at IS NOT NULL AS closed FROM dispatch.dispatches AS d WHERE d.dispatch_ref IN ('open', 'closed', 'closed-then') ORDER BY d.dispatch_ref;
 UPDATE dispatch.dispatches SET status = 'UNHEARD' WHERE dispatch_ref = 'closed';
+\echo :SQLSTATE
+
+-- Extra members have no name of the service's own.
+INSERT INTO dispatch.dispatches (type_id, dispatch_ref, extra, custom_data)
+VALUES ('00000000-0000-7000-8000-00000000000a', 'extra', '{"route": 1, "status": "MINE"}', '{"plate": "AB-1"}');
+\echo :SQLSTATE
+UPDATE dispatch.dispatches SET extra = '{"version": 5}' WHERE dispatch_ref = 'good';
 \echo :SQLSTATE
 
 -- UPDATE: the same check, the same seal.

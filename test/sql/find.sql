@@ -39,7 +39,11 @@ SELECT :found('lastmile', '{"zone": {"gte": ""}, "weightKg": {"gt": -1e400, "lte
 -- What nothing can be: no rows.
 SELECT :found('lastmile', '{"weightKg": {"gt": 5, "lt": 3}}'))), :found('lastmile', '{"weightKg": {"gt": 5, "lt": "x"}}'))), :found('lastmile', '{"weightKg": {"eq": 5, "gt": 5}}'))),
        :found('lastmile', '{"zone": 5}'))), :found('lastmile', '{"zone": null}'))), :found('lastmile', status => 'NOSUCH'))), :found('lastmile', status => 'CLOSED', open_only => true))),
-       :found(NULL, job_id => 'nosuch'))), :found('lastmile', '{"zone": "north"}', participant_id => '')));
+       :found(NULL, job_id => 'nosuch'))), :found('lastmile', '{"zone": "north"}', participant_id => 'nobody')));
+-- What no status, job or participant can be called.
+SELECT dispatch.find_dispatches('lastmile', status => 'closed');
+SELECT dispatch.count_dispatches(NULL, job_id => '');
+SELECT dispatch.find_dispatches(NULL, participant_id => repeat('x', 65));
 -- By status, job, participant, and what is open.
 SELECT :found('lastmile', status => 'CLOSED'))), :found(NULL, status => 'INITIATED')));
 SELECT :found(NULL, open_only => true)));

@@ -102,6 +102,11 @@ SELECT pg_temp.fails('SELECT dispatch.pause_host(NULL)');
 SELECT pg_temp.fails('SELECT dispatch.resume_host(NULL)');
 SELECT pg_temp.fails($$SELECT dispatch.pause_host('')$$);
 SELECT pg_temp.fails($$SELECT dispatch.pause_host(repeat('x', 256))$$);
+-- A URL is no host, nor has one a port; a last dot says nothing.
+SELECT pg_temp.fails(format('SELECT dispatch.pause_host(%L)', host)) FROM unnest(ARRAY['http://slow.example/', 'slow.example:80', 'slow.example/', 'me@slow.example', '[::1]:80', '::1', 'slow example']) AS host;
+SELECT dispatch.pause_host('[::1]'), dispatch.pause_host('slow.example.');
+SELECT pg_temp.hosts();
+SELECT dispatch.resume_host('[::1]'), dispatch.resume_host('slow.example');
 
 -- What waits for a host that does not answer uses up no attempts; when that has lasted for as long as all of them would, it is dead.
 SET dispatch.max_attempts = 2;

@@ -116,8 +116,10 @@ SELECT pg_temp.fails(format('SELECT dispatch.request(''createDispatch'', body =>
 SELECT pg_temp.fails(format('SELECT dispatch.request(%L, ''{"dispatchRef": "NEITHER"}'', ''{"additionalProp1": {}}'')', operation))
   FROM unnest(ARRAY['addJob', 'addMultipleJobs', 'addParticipant', 'addMultipleParticipants', 'updateDispatchStatus', 'updateDispatchSubStatus', 'removeJob',
                     'removeMultipleJobs', 'removeParticipant', 'removeMultipleParticipants', 'updateDispatchCustomData', 'getDispatch', 'getDispatchHistory']) AS operation;
-SELECT pg_temp.fails(format('SELECT dispatch.request(%L, ''{"dispatchTypeName": "open"}'', ''{"additionalProp1": null}'')', operation))
+SELECT pg_temp.fails(format('SELECT dispatch.request(%L, ''{"dispatchTypeName": "open"}'', ''{"additionalProp1": false}'')', operation))
   FROM unnest(ARRAY['createDispatchAttributes', 'getDispatchAttributes', 'getDispatchType']) AS operation;
+-- (JSON null is the same as absent.)
+SELECT dispatch.request('getDispatchType', '{"dispatchTypeName": "open", "any": null}', '{"additionalProp1": null}') -> 'error';
 SELECT pg_temp.fails($$SELECT dispatch.request('createDispatchType', '{}', '{"name": "more", "Name": "x"}')$$);
 SELECT pg_temp.fails($$SELECT dispatch.request('getDispatchTypes', '{}', '{"limit": 5}')$$);
 SELECT pg_temp.fails($$SELECT dispatch.request('addJob', '{"dispatchRef": "NEITHER", "jobId": "x"}', '{"jobId": "x"}')$$);
