@@ -552,23 +552,16 @@ const DispatchStatementText dispatch_statements[DISPATCH_STATEMENTS] = {
 		"   SET paused = false, failing_since = NULL, next_try = NULL, failures = 0, trials = 0"
 		" WHERE s.host = $1",
 		{ TEXTOID } },
-	[DISPATCH_TAKE] = { SPI_OK_SELECT,
-		"WITH taken AS ("
+	[DISPATCH_TAKE] = { SPI_OK_UPDATE_RETURNING,
 		"UPDATE dispatch.queue AS q"
 		"   SET attempt = q.attempt + 1, leased_at = $2, next_at = $3"
+		"  FROM dispatch.event_log AS e"
 		" WHERE q.ctid = ANY ($1)"
-		" RETURNING q.callback_id, q.dispatch_id, q.sequence, q.attempt,"
-		"           q.accept IS NOT NULL AS confirm)"
-		"SELECT t.callback_id, t.attempt, e.callback_method, e.callback_url, e.callback_headers,"
-		"       e.type, e.at, e.data, e.event_meta, e.dispatch_id, e.sequence, e.callback_ref,"
-		"       t.confirm"
-		"  FROM taken AS t"
-		" CROSS JOIN LATERAL ("
-		"       SELECT l.*"
-		"         FROM dispatch.event_log AS l"
-		"        WHERE l.dispatch_id = t.dispatch_id"
-		"          AND l.sequence = t.sequence"
-		"        LIMIT 1) AS e",
+		"   AND e.dispatch_id = q.dispatch_id"
+		"   AND e.sequence = q.sequence"
+		" RETURNING q.callback_id, q.attempt, e.callback_method, e.callback_url, e.callback_headers,"
+		"           e.type, e.at, e.data, e.event_meta, e.dispatch_id, e.sequence, e.callback_ref,"
+		"           q.accept IS NOT NULL",
 		{ TIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
 	/*
 	 * Callbacks that were delivered, where nobody waits for the answer: nearly all, as a rule,
@@ -577,37 +570,35 @@ const DispatchStatementText dispatch_statements[DISPATCH_STATEMENTS] = {
 	 * which it finished, their hosts, and those of the hosts of which something is known.
 	 */
 	[DISPATCH_FINISH_DELIVERED] = { SPI_OK_SELECT,
-		"WITH answer AS MATERIALIZED ("
-		"SELECT a.*"
-		"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
-		"                  pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6))"
-		"       AS a(callback_id, attempt, status, error, duration, excerpt)),"
-		" delivered AS ("
+		"WITH delivered AS ("
 		"DELETE FROM dispatch.queue AS q"
-		" WHERE q.callback_id = ANY ($1)"
+		" USING (SELECT o.*"
+		"          FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
+		"                          pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6))"
+		"               AS o(callback_id, attempt, status, error, duration, excerpt)"
+		"         WHERE o.status BETWEEN 200 AND 299"
+		"         ORDER BY o.callback_id"
+		"        OFFSET 0) AS a"
+		" WHERE q.callback_id = a.callback_id"
+		"   AND q.attempt = a.attempt"
 		"   AND " IS_LEASED
 		"   AND q.accept IS NULL"
-		"   AND ((q.callback_id, q.attempt) IN ("
-		"       SELECT a.callback_id, a.attempt FROM answer AS a WHERE a.status BETWEEN 200 AND 299))"
-		"       IS TRUE"
 		" RETURNING q.dispatch_id, q.sequence, q.callback_id, q.attempt, q.attempt - q.unused AS tries,"
-		"           q.host),"
+		"           q.host, a.status, a.error, a.duration, a.excerpt),"
 		" kept AS ("
 		"INSERT INTO dispatch.attempts"
 		"       (dispatch_id, sequence, callback_id, at, attempt, tries, status, state, duration,"
 		"        error, excerpt)"
-		"SELECT d.dispatch_id, d.sequence, d.callback_id, $7, d.attempt, d.tries, a.status, 'DELIVERED',"
-		"       a.duration, pg_catalog.left(a.error, 500), pg_catalog.left(a.excerpt, 500)"
-		"  FROM delivered AS d"
-		"  JOIN answer AS a USING (callback_id))"
+		"SELECT d.dispatch_id, d.sequence, d.callback_id, $7, d.attempt, d.tries, d.status, 'DELIVERED',"
+		"       d.duration, pg_catalog.left(d.error, 500), pg_catalog.left(d.excerpt, 500)"
+		"  FROM delivered AS d)"
 		"SELECT o.ids, o.attempts, o.hosts,"
 		"       ARRAY(SELECT s.host FROM dispatch.host_states AS s WHERE s.host = ANY (o.hosts))"
 		"  FROM (SELECT pg_catalog.array_agg(d.callback_id) AS ids, pg_catalog.array_agg(d.attempt) AS attempts,"
 		"               pg_catalog.array_agg(DISTINCT d.host) AS hosts"
 		"          FROM delivered AS d) AS o",
 		{ UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INTERVALARRAYOID, TEXTARRAYOID,
-		  TIMESTAMPTZOID },
-		DISPATCH_BY_HASH },
+		  TIMESTAMPTZOID } },
 	/*
 	 * An outcome counts for the attempt that holds the lease. 2xx delivers, 410
 	 * and the last try end it, the rest waits: as long as Retry-After says, else
