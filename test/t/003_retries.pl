@@ -147,11 +147,13 @@ is(requests('/settings'), '3 1 1', '... and send the same bytes');
 $dispatch->sql("ALTER DATABASE postgres RESET ALL");
 
 # Backoff: at random, and never longer than twice as long as the time before. The times are long,
-# so that next to none of those that have failed falls due again meanwhile.
+# so that next to none of those that have failed falls due again meanwhile, nor is the host
+# left alone, which those that are claimed a little later would wait for.
 $dispatch->configure(
-    'dispatch.retry_base'   => '1000000s',
-    'dispatch.retry_cap'    => '1500000s',
-    'dispatch.max_attempts' => 9);
+    'dispatch.host_failures' => 0,
+    'dispatch.retry_base'    => '1000000s',
+    'dispatch.retry_cap'     => '1500000s',
+    'dispatch.max_attempts'  => 9);
 $dispatch->sql(q{SELECT dispatch.create_dispatch('parcel', callback => }
       . $dispatch->callback('/backoff?status=500')
       . q{) FROM generate_series(1, 200)});
