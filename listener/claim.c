@@ -22,10 +22,11 @@
 /* How often to find out whether those that wait do so for slow hosts. */
 #define SLOW_STEP (5 * MILLISECOND)
 
-/* The most that is held, in number and in bytes. The number must be well above the callbacks that
- * the database leases for one host (dispatch.host_in_flight): else a slow host would stop the
- * others. */
+/* The most that is held: in number, where what waits for slow hosts does not count, which may be as
+ * much as the database leases for each of them (dispatch.host_in_flight); that of those too; and in
+ * bytes. */
 #define MOST_HELD 2048
+#define MOST_HELD_WITH_SLOW (32 * 1024)
 #define MOST_BYTES ((size_t) 64 * 1024 * 1024)
 
 /* So many batches are to wait: under load a claim takes as long as it takes to send one. */
@@ -70,6 +71,7 @@ struct Claims
 
 static bool wants_more(Claims *claims, Microseconds now, int unrecorded, bool idle_connections,
 					   Microseconds *again);
+static bool has_use(const Claims *claims, int unrecorded, int left_out);
 static void send_claim(Claims *claims, Session *session, int statement, Microseconds now, int busy);
 static int rows_to_ask(const Claims *claims);
 static void on_claimed(void *argument, PGresult *result, const char *sqlstate);
@@ -191,21 +193,28 @@ wants_more(Claims *claims, Microseconds now, int unrecorded, bool idle_connectio
 
 	if (unrecorded + (waiting < ahead ? waiting : ahead) >= MOST_AT_HAND(claims->batch))
 		return false;
-	if (queue_held(claims->queue) + unrecorded + claims->batch > claims->most_held ||
-		queue_bytes(claims->queue) > MOST_BYTES)
+	if (queue_held(claims->queue) > MOST_HELD_WITH_SLOW || queue_bytes(claims->queue) > MOST_BYTES)
 		return false;
-	if (waiting < ahead)
+	if (has_use(claims, unrecorded, 0))
 		return true;
 	if (!idle_connections || queue_can_start(claims->queue))
 		return false;
 	if (now >= claims->slow_looked + SLOW_STEP)
 	{
 		claims->slow_looked = now;
-		if (waiting - queue_waiting_for_slow(claims->queue, now) < ahead)
+		if (has_use(claims, unrecorded, queue_waiting_for_slow(claims->queue, now)))
 			return true;
 	}
 	*again = claims->slow_looked + SLOW_STEP;
 	return false;
+}
+
+/* Says whether there is use for a batch, and room, where so many of those that are held are left out. */
+static bool
+has_use(const Claims *claims, int unrecorded, int left_out)
+{
+	return queue_waiting(claims->queue) - left_out < claims->batch * AHEAD &&
+		   queue_held(claims->queue) - left_out + unrecorded + claims->batch <= claims->most_held;
 }
 
 static void

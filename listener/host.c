@@ -78,18 +78,34 @@ host_find(HostTable *table, const char *url)
 {
 	const char *authority;
 	size_t length = authority_of(url, &authority);
-	Host **bucket = &table->buckets[hash_authority(authority, length) & (BUCKETS - 1)];
+	uint32_t bucket = hash_authority(authority, length) & (BUCKETS - 1);
 	Host *host;
 
-	for (host = *bucket; host != NULL; host = host->next_in_bucket)
+	for (host = table->buckets[bucket]; host != NULL; host = host->next_in_bucket)
 		if (same_authority(host, authority, length))
 			return host;
 
 	host = host_create(table, url, authority, length);
-	host->next_in_bucket = *bucket;
-	*bucket = host;
+	host->bucket = bucket;
+	host->next_in_bucket = table->buckets[bucket];
+	table->buckets[bucket] = host;
 	table->count++;
 	return host;
+}
+
+/* The host after another one, the first after NULL, in no order; NULL: there is no other. */
+Host *
+host_next(const HostTable *table, const Host *host)
+{
+	uint32_t bucket = 0;
+
+	if (host != NULL && host->next_in_bucket != NULL)
+		return host->next_in_bucket;
+	if (host != NULL)
+		bucket = host->bucket + 1;
+	while (bucket < BUCKETS && table->buckets[bucket] == NULL)
+		bucket++;
+	return bucket < BUCKETS ? table->buckets[bucket] : NULL;
 }
 
 /* Forgets hosts without work where there are too many. To be called while no delivery is being

@@ -6,6 +6,7 @@
 #define LISTENER_HOST_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "clock.h"
 #include "signing.h"
@@ -17,6 +18,7 @@ struct Delivery;
 typedef struct Host
 {
 	struct Host *next_in_bucket;
+	uint32_t bucket; /* of the table */
 	char *authority; /* host and port as the URL writes them: what makes this host another one */
 	char *name;      /* the host alone, normalized: for the keys and the log */
 	const HostKeys *keys;
@@ -41,6 +43,7 @@ extern HostTable *host_table_create(const SigningKeys *keys);
 extern void host_table_free(HostTable *table);
 extern void host_table_set_keys(HostTable *table, const SigningKeys *keys);
 extern Host *host_find(HostTable *table, const char *url);
+extern Host *host_next(const HostTable *table, const Host *host);
 extern void host_tidy(HostTable *table);
 
 #endif

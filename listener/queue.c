@@ -152,9 +152,10 @@ queue_waiting_for_slow(const Queue *queue, Microseconds now)
 {
 	int count = 0;
 
-	for (const Delivery *at = queue->first_held; at != NULL; at = at->held_next)
-		if (at->started == 0 && is_slow(at->host, queue->per_host, now))
-			count++;
+	for (const Host *host = host_next(queue->hosts, NULL); host != NULL;
+		 host = host_next(queue->hosts, host))
+		if (is_slow(host, queue->per_host, now))
+			count += host->queued;
 	return count;
 }
 

@@ -161,6 +161,12 @@ read_keys(SigningKeys *keys, FILE *file, Text *trouble)
 		problem = ": read error";
 		text_append_string(trouble, problem);
 	}
+	else if (signing_keys_count(keys) == 0)
+	{
+		/* perhaps it is being written */
+		problem = ": no key in it";
+		text_append_string(trouble, problem);
+	}
 	if (line != NULL)
 		OPENSSL_cleanse(line, capacity);
 	free(line);

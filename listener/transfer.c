@@ -24,6 +24,12 @@
 #define LONGEST_BODY (64 * 1024)
 #define LONGEST_HEADERS (64 * 1024)
 
+/* How often a request may go out in one attempt. libcurl repeats one, up to five times, whose connection
+ * had served others and is closed without a byte of answer: the other side may have closed it just
+ * before the request came, for having been idle. Once is enough for that; more often, it is the request
+ * that makes the receiver close it. */
+#define MOST_STARTS 2
+
 /* For how many seconds the authorities' certificates are kept before they are read again. */
 #define TRUST_TIME 300L
 
@@ -43,6 +49,7 @@ typedef struct Transfer
 	Delivery *delivery;
 	struct curl_slist *headers;
 	Microseconds started;
+	int starts;                     /* how often the request was sent */
 	bool connecting;                /* it has begun a connection of its own ... */
 	int socket;                     /* ... on this socket; -1 when it is closed */
 	bool connected;                 /* ... and had one when the socket was closed */
@@ -87,6 +94,7 @@ static SocketState *socket_state(Transfers *transfers, int fd);
 static curl_socket_t on_open(void *argument, curlsocktype purpose, struct curl_sockaddr *address);
 static bool is_connected(int fd);
 static int on_close(void *argument, curl_socket_t fd);
+static int on_start(void *argument, char *address, char *local_address, int port, int local_port);
 static size_t on_header(char *data, size_t size, size_t count, void *argument);
 static size_t on_body(char *data, size_t size, size_t count, void *argument);
 static void reap(Transfers *transfers);
@@ -221,6 +229,7 @@ transfer_init(Transfers *transfers, Transfer *transfer)
 			memory_exhausted();
 		set_permanent_options(transfers, transfer);
 	}
+	transfer->starts = 0;
 	transfer->connecting = false;
 	transfer->socket = -1;
 	transfer->connected = false;
@@ -259,6 +268,8 @@ set_permanent_options(const Transfers *transfers, Transfer *transfer)
 	setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
 	setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
 	setopt(easy, CURLOPT_CLOSESOCKETDATA, transfers);
+	setopt(easy, CURLOPT_PREREQFUNCTION, on_start);
+	setopt(easy, CURLOPT_PREREQDATA, transfer);
 	setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	setopt(easy, CURLOPT_HEADERDATA, transfer);
 	setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -408,6 +419,20 @@ on_close(void *argument, curl_socket_t fd)
 	*socket_state(transfers, fd) = (SocketState){ .opener = NULL };
 	loop_forget(transfers->loop, fd);
 	return close(fd);
+}
+
+/* A request is about to be sent, on a connection that is there. */
+static int
+on_start(void *argument, char *address, char *local_address, int port, int local_port)
+{
+	Transfer *transfer = argument;
+
+	(void) address;
+	(void) local_address;
+	(void) port;
+	(void) local_port;
+	transfer->starts++;
+	return transfer->starts > MOST_STARTS ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 /* Counts the answer's header; too much of it is no answer. */
@@ -592,6 +617,8 @@ describe_error(const Transfer *transfer, CURLcode code, char *text, size_t room)
 		snprintf(words, sizeof(words), "could not resolve the host name");
 	else if (code == CURLE_COULDNT_CONNECT && system_error != 0)
 		snprintf(words, sizeof(words), "could not connect: %s", strerror((int) system_error));
+	else if (code == CURLE_ABORTED_BY_CALLBACK)
+		snprintf(words, sizeof(words), "the connection was closed without an answer, twice");
 	else if (code == CURLE_OK)
 		snprintf(words, sizeof(words), "the answer ends within its header");
 	else if (transfer->header_bytes > LONGEST_HEADERS || code == CURLE_OUT_OF_MEMORY ||

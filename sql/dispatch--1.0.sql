@@ -496,8 +496,7 @@ COMMENT ON TRIGGER queue_signal ON dispatch.queue IS 'wakes the listeners when t
 --
 -- SECURITY DEFINER from here on, where not said otherwise: callers have rights
 -- on the functions and not on the tables. The search_path is pinned, so that
--- nothing of the caller's is found by name. Sequential scans are off, since a
--- plan that was made while a table was small would be kept while it grows.
+-- nothing of the caller's is found by name.
 --
 
 CREATE FUNCTION dispatch.create_type(

@@ -42,18 +42,16 @@ enum
 /* The columns of DISPATCH_FINISH_DELIVERED. */
 enum
 {
-	DELIVERED_IDS = 1,
-	DELIVERED_ATTEMPTS,
-	DELIVERED_HOSTS,
+	DELIVERED_CONFIRM = 1,
+	DELIVERED_IGNORED,
 	DELIVERED_KNOWN_HOSTS
 };
 
-/* The arguments of DISPATCH_FINISH: those of finish_callbacks(), settings, and what is finished. */
+/* The arguments of DISPATCH_FINISH: those of finish_callbacks(), and settings. */
 enum
 {
 	FINISH_GIVEN = 7,
-	FINISH_DONE = FINISH_GIVEN + 4,
-	FINISH_ARGUMENTS = FINISH_DONE + 3
+	FINISH_ARGUMENTS = FINISH_GIVEN + 4
 };
 
 int dispatch_retry_base = 5 * 1000;
@@ -234,10 +232,10 @@ are_distinct(ArrayType *array)
 }
 
 /*
- * Whether an array of status codes has one that says success.
+ * Whether all of an array of status codes say success.
  */
 static bool
-has_success(ArrayType *array)
+are_successes(ArrayType *array)
 {
 	Datum *codes;
 	bool *nulls;
@@ -245,36 +243,28 @@ has_success(ArrayType *array)
 
 	deconstruct_array(array, INT4OID, sizeof(int32), true, TYPALIGN_INT, &codes, &nulls, &count);
 	for (int i = 0; i < count; i++)
-		if (!nulls[i] && DatumGetInt32(codes[i]) >= 200 && DatumGetInt32(codes[i]) <= 299)
-			return true;
-	return false;
+		if (nulls[i] || DatumGetInt32(codes[i]) < 200 || DatumGetInt32(codes[i]) > 299)
+			return false;
+	return true;
 }
 
 /*
- * Finishes what was delivered where nobody waits for the answer, and adds it to
- * the arguments of DISPATCH_FINISH, which is to leave it out. Returns how many.
+ * Puts the ids into the result that DISPATCH_FINISH_DELIVERED ignored.
  */
-static int
-finish_delivered(Datum *values, char *nulls, TimestampTz now)
+static void
+put_ignored_array(ReturnSetInfo *result)
 {
-	Datum given[] = {
-		values[0], values[1], values[2], values[3], values[5], values[6], TimestampTzGetDatum(now)
-	};
-	char given_nulls[] = { ' ', ' ', ' ', ' ', nulls[5], nulls[6], ' ', '\0' };
-	ArrayType *ids;
+	bool isnull;
+	Datum ignored = dispatch_result(0, DELIVERED_IGNORED, &isnull);
+	Datum *ids;
+	int count;
 
-	(void) dispatch_execute(DISPATCH_FINISH_DELIVERED, given, given_nulls);
-	for (int i = 0; i < 3; i++)
-	{
-		bool isnull;
-
-		values[FINISH_DONE + i] = dispatch_result(0, DELIVERED_IDS + i, &isnull);
-		nulls[FINISH_DONE + i] = isnull ? 'n' : ' ';
-	}
-	if (nulls[FINISH_DONE] == 'n')
-		return 0;
-	ids = DatumGetArrayTypeP(values[FINISH_DONE]);
-	return ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids));
+	if (isnull)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(ignored), UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, &ids,
+					  NULL, &count);
+	for (int i = 0; i < count; i++)
+		tuplestore_putvalues(result->setResult, result->setDesc, &ids[i], &isnull);
 }
 
 /*
@@ -295,6 +285,27 @@ note_answered(TimestampTz now)
 	dispatch_hosts_note(names, failures, count, now);
 }
 
+/*
+ * Finishes callbacks that were all delivered, given as to DISPATCH_FINISH. False, and nothing is done,
+ * where somebody waits for an answer.
+ */
+static bool
+finish_delivered(ReturnSetInfo *result, const Datum *values, const char *nulls, TimestampTz now)
+{
+	Datum given[] = {
+		values[0], values[1], values[2], values[3], values[5], values[6], TimestampTzGetDatum(now)
+	};
+	char given_nulls[] = { ' ', ' ', ' ', ' ', nulls[5], nulls[6], ' ', '\0' };
+	bool isnull;
+
+	(void) dispatch_execute(DISPATCH_FINISH_DELIVERED, given, given_nulls);
+	if (DatumGetBool(dispatch_result(0, DELIVERED_CONFIRM, &isnull)))
+		return false;
+	put_ignored_array(result);
+	note_answered(now);
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(dispatch_finish_callbacks);
 
 /*
@@ -311,10 +322,10 @@ dispatch_finish_callbacks(PG_FUNCTION_ARGS)
 {
 	static const char *const names[] = { "callback_ids", "attempts",  "status_codes", "errors",
 										 "retry_after",  "durations", "excerpts" };
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	int length = check_callbacks(fcinfo);
-	int done = 0;
-	char nulls[] = "           nnn";
-	Datum values[FINISH_ARGUMENTS] = { 0 };
+	char nulls[] = "           ";
+	Datum values[FINISH_ARGUMENTS];
 	TimestampTz now;
 
 	for (int i = 2; i < FINISH_GIVEN; i++)
@@ -331,15 +342,12 @@ dispatch_finish_callbacks(PG_FUNCTION_ARGS)
 	values[10] = Float8GetDatum(dispatch_retry_cap / 1000.0);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	dispatch_connect();
-	if (has_success(PG_GETARG_ARRAYTYPE_P(2)) && are_distinct(PG_GETARG_ARRAYTYPE_P(0)))
-		done = finish_delivered(values, nulls, now);
-	if (done > 0 && done == length)
-		note_answered(now);
-	else
+	if (!are_successes(PG_GETARG_ARRAYTYPE_P(2)) || !are_distinct(PG_GETARG_ARRAYTYPE_P(0)) ||
+		!finish_delivered(result, values, nulls, now))
 	{
 		uint64 rows = dispatch_execute(DISPATCH_FINISH, values, nulls);
 
-		put_ignored((ReturnSetInfo *) fcinfo->resultinfo, rows);
+		put_ignored(result, rows);
 		note_hosts(rows, now);
 	}
 	trim_attempts(now);

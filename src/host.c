@@ -38,6 +38,9 @@
 #define LOCK_ASIDE 4
 #define LOCK_OPERATOR 5
 
+/* Of so many hosts at most one claim sets callbacks aside: locks are in a table that all sessions share. */
+#define MOST_GUARDS 1000
+
 /* Hosts share the second kind by their hash, so that outcomes of many hosts take few locks. */
 #define OPERATOR_LOCKS 64
 
@@ -49,6 +52,7 @@ typedef struct Host
 {
 	uint64 key;
 	uint64 claim;             /* the claim in which it was measured last */
+	uint64 guarded;           /* the claim that had the right to set aside last */
 	int room;                 /* how many more may be leased in that claim */
 	TimestampTz leased_since; /* of what is leased nothing was leased before */
 	pg_uuid_t bookmark;
@@ -57,6 +61,7 @@ typedef struct Host
 static HTAB *hosts = NULL;
 static bool forgotten = false;
 static uint64 claims = 0;
+static int guards = 0; /* that this claim has taken */
 
 /*
  * What was known may be true no more. It is still in use, perhaps.
@@ -76,6 +81,7 @@ dispatch_hosts_begin(void)
 	HASHCTL control = { 0 };
 
 	claims++;
+	guards = 0;
 	if (hosts != NULL && !forgotten && hash_get_num_entries(hosts) <= HOSTS_KEPT)
 		return;
 	hash_destroy(hosts);
@@ -108,6 +114,7 @@ find(Datum name)
 	if (!found)
 	{
 		host->claim = 0;
+		host->guarded = 0;
 		host->room = 0;
 		host->leased_since = DT_NOBEGIN;
 		memset(&host->bookmark, 0, UUID_LEN);
@@ -208,12 +215,20 @@ lock_host(uint64 key, uint16 kind, LOCKMODE mode, bool wait)
 /*
  * Takes the right to set callbacks of a host aside and to take them from there,
  * until the transaction ends. False when another claim has it, or an operator:
- * nobody waits.
+ * nobody waits; or when this claim has that of many.
  */
 bool
 dispatch_host_guard(Datum name)
 {
-	return lock_host(hash_name(name, 0), LOCK_ASIDE, ExclusiveLock, false);
+	Host *host = find(name);
+
+	if (host->guarded == claims)
+		return true;
+	if (guards >= MOST_GUARDS || !lock_host(hash_name(name, 0), LOCK_ASIDE, ExclusiveLock, false))
+		return false;
+	guards++;
+	host->guarded = claims;
+	return true;
 }
 
 /*

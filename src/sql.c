@@ -564,25 +564,28 @@ const DispatchStatementText dispatch_statements[DISPATCH_STATEMENTS] = {
 		"           q.accept IS NOT NULL",
 		{ TIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID } },
 	/*
-	 * Callbacks that were delivered, where nobody waits for the answer: nearly all, as a rule,
-	 * by a statement that does no more for them than it must. The others are left to
-	 * DISPATCH_FINISH. $1 has no id twice; IS TRUE makes one hash of all answers. Returns one row:
-	 * which it finished, their hosts, and those of the hosts of which something is known.
+	 * Callbacks of which all were delivered, and where nobody waits for an answer: nearly all, as a
+	 * rule, by a statement that does no more than it must. Where somebody waits it does nothing, since
+	 * DISPATCH_FINISH is to lock all of them in the order of their ids. $1 has none twice. Returns one
+	 * row: whether somebody waits, the ids that it ignored, and of the hosts those of which something
+	 * is known.
 	 */
 	[DISPATCH_FINISH_DELIVERED] = { SPI_OK_SELECT,
-		"WITH delivered AS ("
+		"WITH asked AS MATERIALIZED ("
+		"SELECT EXISTS (SELECT FROM dispatch.queue AS q"
+		"                WHERE q.callback_id = ANY ($1) AND q.accept IS NOT NULL) AS confirm),"
+		" delivered AS ("
 		"DELETE FROM dispatch.queue AS q"
 		" USING (SELECT o.*"
 		"          FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
 		"                          pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6))"
 		"               AS o(callback_id, attempt, status, error, duration, excerpt)"
-		"         WHERE o.status BETWEEN 200 AND 299"
 		"         ORDER BY o.callback_id"
 		"        OFFSET 0) AS a"
 		" WHERE q.callback_id = a.callback_id"
 		"   AND q.attempt = a.attempt"
 		"   AND " IS_LEASED
-		"   AND q.accept IS NULL"
+		"   AND NOT (SELECT k.confirm FROM asked AS k)"
 		" RETURNING q.dispatch_id, q.sequence, q.callback_id, q.attempt, q.attempt - q.unused AS tries,"
 		"           q.host, a.status, a.error, a.duration, a.excerpt),"
 		" kept AS ("
@@ -592,11 +595,15 @@ const DispatchStatementText dispatch_statements[DISPATCH_STATEMENTS] = {
 		"SELECT d.dispatch_id, d.sequence, d.callback_id, $7, d.attempt, d.tries, d.status, 'DELIVERED',"
 		"       d.duration, pg_catalog.left(d.error, 500), pg_catalog.left(d.excerpt, 500)"
 		"  FROM delivered AS d)"
-		"SELECT o.ids, o.attempts, o.hosts,"
+		"SELECT k.confirm,"
+		"       CASE WHEN o.delivered < pg_catalog.cardinality($1)"
+		"            THEN ARRAY(SELECT g.id"
+		"                         FROM pg_catalog.unnest($1) AS g(id)"
+		"                        WHERE g.id NOT IN (SELECT d.callback_id FROM delivered AS d)) END,"
 		"       ARRAY(SELECT s.host FROM dispatch.host_states AS s WHERE s.host = ANY (o.hosts))"
-		"  FROM (SELECT pg_catalog.array_agg(d.callback_id) AS ids, pg_catalog.array_agg(d.attempt) AS attempts,"
-		"               pg_catalog.array_agg(DISTINCT d.host) AS hosts"
-		"          FROM delivered AS d) AS o",
+		"  FROM asked AS k"
+		" CROSS JOIN (SELECT pg_catalog.count(*) AS delivered, pg_catalog.array_agg(DISTINCT d.host) AS hosts"
+		"               FROM delivered AS d) AS o",
 		{ UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INTERVALARRAYOID, TEXTARRAYOID,
 		  TIMESTAMPTZOID } },
 	/*
@@ -606,7 +613,7 @@ const DispatchStatementText dispatch_statements[DISPATCH_STATEMENTS] = {
 	 * code is one but 408, 429 and 5xx, unless it is named as acceptable: the row then
 	 * stays, with its outcome, until that was applied. A host that did not answer any
 	 * attempt of the batch fails. Returns what was ignored, and the hosts of which there is
-	 * something to note. $12 and $13 were finished before, and so $14 has answered.
+	 * something to note.
 	 */
 	[DISPATCH_FINISH] = { SPI_OK_SELECT,
 		"WITH answer AS MATERIALIZED ("
@@ -614,11 +621,7 @@ const DispatchStatementText dispatch_statements[DISPATCH_STATEMENTS] = {
 		"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
 		"                  pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
 		"                  pg_catalog.unnest($7))"
-		"       AS a(callback_id, attempt, status, error, retry_after, duration, excerpt)"
-		" WHERE ((a.callback_id, a.attempt) IN ("
-		"       SELECT f.callback_id, f.attempt"
-		"         FROM ROWS FROM (pg_catalog.unnest($12), pg_catalog.unnest($13)) AS f(callback_id, attempt)))"
-		"       IS NOT TRUE),"
+		"       AS a(callback_id, attempt, status, error, retry_after, duration, excerpt)),"
 		" held AS MATERIALIZED ("
 		"SELECT q.callback_id, q.dispatch_id, q.sequence, q.attempt, q.attempt - q.unused AS tries,"
 		"       q.accept, q.host"
@@ -671,9 +674,7 @@ const DispatchStatementText dispatch_statements[DISPATCH_STATEMENTS] = {
 		"SELECT a.host,"
 		"       CASE WHEN pg_catalog.bool_or(a.answered) THEN 0 ELSE pg_catalog.count(*)::integer END AS failures"
 		"  FROM (SELECT o.host, COALESCE(o.status < 500 AND o.status NOT IN (408, 429), false) AS answered"
-		"          FROM outcome AS o"
-		"         UNION ALL "
-		"        SELECT f.host, true FROM pg_catalog.unnest($14) AS f(host)) AS a"
+		"          FROM outcome AS o) AS a"
 		" GROUP BY a.host),"
 		" kept AS ("
 		"INSERT INTO dispatch.attempts"
@@ -695,18 +696,24 @@ const DispatchStatementText dispatch_statements[DISPATCH_STATEMENTS] = {
 		" WHERE h.failures > 0"
 		"    OR EXISTS (SELECT FROM dispatch.host_states AS s WHERE s.host = h.host)",
 		{ UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INTERVALARRAYOID,
-		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID,
-		  UUIDARRAYOID, INT4ARRAYOID, TEXTARRAYOID },
+		  INTERVALARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, FLOAT8OID },
 		DISPATCH_BY_HASH },
 	/*
 	 * Hosts, and how often each failed in a row; 0: it answered. After some failures nothing
 	 * is sent there for a while, and late outcomes of what was sent before do not make that
-	 * longer.
+	 * longer. All are locked first, in one order, whatever is done with each.
 	 */
 	[DISPATCH_NOTE_HOSTS] = { SPI_OK_INSERT,
-		"WITH noted AS MATERIALIZED ("
+		"WITH held AS MATERIALIZED ("
+		"SELECT s.host"
+		"  FROM dispatch.host_states AS s"
+		" WHERE s.host = ANY ($1)"
+		" ORDER BY s.host"
+		"   FOR UPDATE),"
+		" noted AS MATERIALIZED ("
 		"SELECT n.host, n.failures"
-		"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n(host, failures)),"
+		"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n(host, failures)"
+		" WHERE (SELECT pg_catalog.count(*) FROM held AS h) IS NOT NULL),"
 		" recovered AS ("
 		"UPDATE dispatch.host_states AS s"
 		"   SET failing_since = NULL, next_try = NULL, failures = 0, trials = 0"

@@ -114,6 +114,18 @@ $dispatch->sql(
     ALTER DATABASE postgres RESET dispatch.max_attempts}
 );
 $dispatch->node->reload;
+
+# A trigger of somebody's that does not take one outcome keeps back none of the others.
+$dispatch->sql(q{
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON dispatch.attempts FOR EACH ROW WHEN (new.status = 404) EXECUTE FUNCTION refuse();});
+$dispatch->sql(q{SELECT dispatch.create_dispatch('parcel', callback => CASE i WHEN 7 THEN }
+      . $dispatch->callback('/refused?status=404') . '::jsonb ELSE '
+      . $dispatch->callback('/taken')
+      . q{ END) FROM generate_series(1, 20) AS i});
+$dispatch->wait_for_callbacks('/taken', qr/^(DELIVERED\|1\|200\|\n?){19}$/);
+like($dispatch->callbacks('/refused'), qr/^PENDING\|1\|/, 'an outcome that a trigger does not take is given up');
+like($listener->log, qr/event=outcome_given_up callback=\S+ sqlstate=P0001/, '... which is logged');
 is($listener->stop, 0, 'the listener ends cleanly, though callbacks wait');
 $listener = $dispatch->start_listener(poll => '0.05');
 create('/system?status=500');

@@ -140,7 +140,7 @@ my @receivers = (
         qr/^DELIVERED\|200$/
     ]);
 
-# Reads a request: its header, and as much of a body as that tells.
+# Reads a request: its header, and as much of a body as that tells. Nothing where the other side closes.
 sub read_request
 {
     my ($socket) = @_;
@@ -150,7 +150,7 @@ sub read_request
     {
         return unless sysread($socket, $request, 65536, length $request);
     }
-    return;
+    return $request;
 }
 
 # Starts a receiver that does something with each connection, beside all others; its URL.
@@ -259,6 +259,31 @@ for my $wave (1 .. 2)
     $dispatch->wait_until_drained;
     is(outcomes($fickle), 'DELIVERED|200', 'a receiver that closes connections which it has kept');
 }
+
+# One request that makes its receiver close, while there are other connections to it: it is not sent on all of
+# these in turn.
+my $arrived = "$dispatch->{dir}/arrived";
+my $touchy  = start_receiver(
+    sub {
+        while (my $request = read_request($_[0]))
+        {
+            if ($request =~ m{^POST /poison})
+            {
+                append_to_file($arrived, 'x');
+                shutdown($_[0], 2);
+                return;
+            }
+            usleep(300_000);
+            syswrite($_[0], "${ok}Content-Length: 0\r\n\r\n");
+        }
+    });
+create("${touchy}well", 12);
+$dispatch->wait_until_drained;
+create("${touchy}poison", 1);
+$dispatch->wait_until_drained;
+is(outcomes("${touchy}well"), 'DELIVERED|200', 'a receiver that is slow');
+is(outcomes("${touchy}poison"), 'DEAD|the connection was closed without an answer, twice', '... and that one request makes close');
+is(slurp_file($arrived), 'xx', '... gets that twice in one attempt, not as often as there are connections');
 is($listener->stop, 0, 'the listener ends cleanly');
 
 is( wait_until(
@@ -270,14 +295,15 @@ is( wait_until(
 is($sender->crash, 128 + 9, '... whose listener is killed');
 
 # Several hang, with more to be sent to each than connections are allowed, and for long. There is
-# always a connection left for those that behave.
-my @hanging = map { start_receiver(sub { }) } 1 .. 3;
+# always a connection left for those that behave, and room for what is sent to them. Hosts are known by their
+# names: all of these are this machine.
+my @hanging = map { start_receiver(sub { }) =~ s/127\.0\.0\.1/$_/r } qw(127.1 2130706433 0x7f.1);
 
-create($_, 200) for @hanging;
+create($_, 900) for @hanging;
 $listener = $dispatch->start_listener(timeout => 300, lease => 600);
 wait_until(
     sub { $dispatch->sql(q{SELECT count(*) FROM dispatch.callbacks WHERE leased}) },
-    sub { $_[0] == 600 },
+    sub { $_[0] == 2700 },
     $Dispatch::patience, 'the listener holds what is for them');
 create($dispatch->url('/beside'), 500);
 $dispatch->wait_for_callbacks('/beside', qr/^(DELIVERED\|1\|200\|\n?){500}$/);
