@@ -24,12 +24,6 @@
 #define LONGEST_BODY (64 * 1024)
 #define LONGEST_HEADERS (64 * 1024)
 
-/* How often a request may go out in one attempt. libcurl repeats one, up to five times, whose connection
- * had served others and is closed without a byte of answer: the other side may have closed it just
- * before the request came, for having been idle. Once is enough for that; more often, it is the request
- * that makes the receiver close it. */
-#define MOST_STARTS 2
-
 /* For how many seconds the authorities' certificates are kept before they are read again. */
 #define TRUST_TIME 300L
 
@@ -49,7 +43,6 @@ typedef struct Transfer
 	Delivery *delivery;
 	struct curl_slist *headers;
 	Microseconds started;
-	int starts;                     /* how often the request was sent */
 	bool connecting;                /* it has begun a connection of its own ... */
 	int socket;                     /* ... on this socket; -1 when it is closed */
 	bool connected;                 /* ... and had one when the socket was closed */
@@ -193,6 +186,7 @@ transfers_start(Transfers *transfers, Delivery *delivery, Microseconds now)
 	transfer->started = now;
 
 	transfer->headers = request_headers(&transfers->request, delivery);
+	setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 0L);
 	setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
 	setopt(transfer->easy, CURLOPT_URL, delivery->url);
 	setopt(transfer->easy, CURLOPT_CUSTOMREQUEST, delivery->method);
@@ -229,7 +223,6 @@ transfer_init(Transfers *transfers, Transfer *transfer)
 			memory_exhausted();
 		set_permanent_options(transfers, transfer);
 	}
-	transfer->starts = 0;
 	transfer->connecting = false;
 	transfer->socket = -1;
 	transfer->connected = false;
@@ -421,7 +414,12 @@ on_close(void *argument, curl_socket_t fd)
 	return close(fd);
 }
 
-/* A request is about to be sent, on a connection that is there. */
+/*
+ * A request is about to be sent, on a connection that is there. Where that has served others and is
+ * closed without a byte of answer, libcurl sends the request again: the other side may have closed it
+ * just before, for having been idle. That is to be on a connection of its own, or the request would go out
+ * on each of those that are kept, up to six times.
+ */
 static int
 on_start(void *argument, char *address, char *local_address, int port, int local_port)
 {
@@ -431,8 +429,8 @@ on_start(void *argument, char *address, char *local_address, int port, int local
 	(void) local_address;
 	(void) port;
 	(void) local_port;
-	transfer->starts++;
-	return transfer->starts > MOST_STARTS ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+	setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L);
+	return CURL_PREREQFUNC_OK;
 }
 
 /* Counts the answer's header; too much of it is no answer. */
@@ -617,8 +615,6 @@ describe_error(const Transfer *transfer, CURLcode code, char *text, size_t room)
 		snprintf(words, sizeof(words), "could not resolve the host name");
 	else if (code == CURLE_COULDNT_CONNECT && system_error != 0)
 		snprintf(words, sizeof(words), "could not connect: %s", strerror((int) system_error));
-	else if (code == CURLE_ABORTED_BY_CALLBACK)
-		snprintf(words, sizeof(words), "the connection was closed without an answer, twice");
 	else if (code == CURLE_OK)
 		snprintf(words, sizeof(words), "the answer ends within its header");
 	else if (transfer->header_bytes > LONGEST_HEADERS || code == CURLE_OUT_OF_MEMORY ||
