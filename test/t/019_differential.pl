@@ -319,7 +319,8 @@ is( $dispatch->sql(
 cmp_ok($compared, '>', 0.7 * $cases, 'most types could be created');
 cmp_ok($valid, '>', 0.1 * $compared, 'many documents are valid');
 cmp_ok($compared - $valid, '>', 0.1 * $compared, 'many are not');
-cmp_ok($limits, '<=', 0.001 * $compared, 'a search that takes too long is rare');
+# One pattern may be slow with many of its documents.
+cmp_ok($limits, '<=', 0.005 * $compared, 'a search that takes too long is rare');
 is( $dispatch->sql(
         q{SELECT string_agg(DISTINCT rule, ' ' ORDER BY rule) FROM cases
             CROSS JOIN regexp_split_to_table(expected, ', ') AS v CROSS JOIN substring(v FROM '\w+$') AS rule}),
