@@ -193,13 +193,13 @@ UPDATE dispatch.dispatches SET status = 'CLOSED' WHERE dispatch_ref = 'ROUTE-8';
 SELECT problem FROM dispatch.check_integrity();
 
 -- Members that wait in a dispatch that an owner has closed: rejected, whatever the answer; and what else is
--- answered has its end too.
+-- answered has its end too. (What waited for another try above may be due by now.)
 SELECT dispatch.create_dispatch('parcel', 'ROUTE-9') IS NOT NULL;
 SELECT dispatch.add_job(pg_temp.id('ROUTE-9'), 'a', pg_temp.ask());
 UPDATE dispatch.dispatches SET status = 'CLOSED' WHERE dispatch_ref = 'ROUTE-9';
 SELECT dispatch.create_dispatch('parcel', 'ROUTE-10') IS NOT NULL;
 SELECT dispatch.add_job(pg_temp.id('ROUTE-10'), 'a', pg_temp.ask());
-SELECT count(*) FROM pg_temp.claim();
+SELECT count(*) FROM pg_temp.claim() AS c WHERE c ~ '^ROUTE-(8|9|10) ';
 SELECT pg_temp.answer(404, only_ref => 'ROUTE-8');
 SELECT pg_temp.answer(200);
 SELECT pg_temp.has('ROUTE-8'), pg_temp.has('ROUTE-9'), pg_temp.has('ROUTE-10');
@@ -220,14 +220,14 @@ CREATE TRIGGER refuse BEFORE INSERT ON dispatch.event_log FOR EACH ROW WHEN (new
 SELECT dispatch.create_dispatch('parcel', 'ROUTE-11') IS NOT NULL;
 SELECT count(dispatch.add_job(pg_temp.id('ROUTE-11'), 'job-' || i, pg_temp.ask())) FROM generate_series(1, 20) AS i;
 SELECT dispatch.add_job(pg_temp.id('ROUTE-11'), 'told', '{"url": "http://example.com/told"}');
-SELECT count(*) FROM pg_temp.claim();
+SELECT count(*) FROM pg_temp.claim() AS c WHERE c ~ '^ROUTE-11 ';
 SET client_min_messages = error;
 SELECT pg_temp.answer(404);
 SELECT pg_temp.has('ROUTE-11');
 SELECT state, count(*) FROM dispatch.callbacks WHERE dispatch_id = pg_temp.id('ROUTE-11') GROUP BY state ORDER BY state;
 DROP TRIGGER refuse ON dispatch.event_log;
 UPDATE dispatch.queue SET next_at = now() WHERE outcome IS NOT NULL;
-SELECT count(*) FROM pg_temp.claim();
+SELECT count(*) FROM pg_temp.claim() AS c WHERE c ~ '^ROUTE-11 ';
 SELECT pg_temp.has('ROUTE-11');
 SELECT count(*) FROM dispatch.queue WHERE outcome IS NOT NULL;
 
