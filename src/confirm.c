@@ -30,8 +30,8 @@
 #include "outbox.h"
 #include "statement.h"
 
-/* How many answers are applied in one call, and when one is looked at again that could not be, since
- * its dispatch was locked, or since it failed. */
+/* How many answers are applied in one call, and when one is looked at again that could not be,
+ * since its dispatch was locked, or since it failed. */
 #define ANSWERS_MAX 1000
 #define LOCKED_USECS (1 * USECS_PER_SEC)
 #define FAILED_USECS USECS_PER_MINUTE
@@ -104,13 +104,12 @@ removed_members(uint64 rows, DispatchMemberKind kind)
 }
 
 /*
- * Rejects all members of a dispatch that are pending, whose lock the caller has:
- * an event for jobs and one for participants, from a sequence on. What would
- * still ask for them is not sent. Returns how many events that were.
+ * Rejects all members that are pending of a dispatch that was closed, whose lock the
+ * caller has: an event for jobs and one for participants, from a sequence on. What
+ * would still ask for them is not sent. Returns how many events that were.
  */
 int
-dispatch_confirm_reject_pending(const pg_uuid_t *dispatch_id, int64 sequence, TimestampTz at,
-								const char *reason)
+dispatch_confirm_reject_pending(const pg_uuid_t *dispatch_id, int64 sequence, TimestampTz at)
 {
 	Datum values[2] = { UUIDPGetDatum(dispatch_id), TimestampTzGetDatum(at) };
 	uint64 removed = dispatch_execute(DISPATCH_DELETE_PENDING, values, NULL);
@@ -123,7 +122,7 @@ dispatch_confirm_reject_pending(const pg_uuid_t *dispatch_id, int64 sequence, Ti
 	kinds[1] = removed_members(removed, DISPATCH_PARTICIPANT);
 	for (int i = 0; i < 2; i++)
 		if (kinds[i].count > 0)
-			record_rejection(dispatch_id, sequence + events++, at, reason, &kinds[i]);
+			record_rejection(dispatch_id, sequence + events++, at, CLOSED_REASON, &kinds[i]);
 	(void) dispatch_execute(DISPATCH_CANCEL_ANSWERS, values, NULL);
 	return events;
 }
@@ -206,14 +205,15 @@ callbacks_of(const Answer *answers, uint64 count, AnswerState state)
 }
 
 /*
- * Leaves answers for later. An empty list is fine.
+ * Leaves those answers for later that are in one state, if there are any.
  */
 static void
 postpone(const Answer *answers, uint64 count, AnswerState state, TimestampTz until)
 {
 	Datum values[2] = { callbacks_of(answers, count, state), TimestampTzGetDatum(until) };
 
-	(void) dispatch_execute(DISPATCH_POSTPONE, values, NULL);
+	if (ARR_NDIM(DatumGetArrayTypeP(values[0])) > 0)
+		(void) dispatch_execute(DISPATCH_POSTPONE, values, NULL);
 }
 
 /*

@@ -11,7 +11,7 @@
 #include "utils/uuid.h"
 
 extern int dispatch_confirm_reject_pending(const pg_uuid_t *dispatch_id, int64 sequence,
-										   TimestampTz at, const char *reason);
+										   TimestampTz at);
 extern void dispatch_confirm_apply(int32 origin, TimestampTz now);
 
 #endif

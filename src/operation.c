@@ -500,8 +500,8 @@ static void
 reject_pending(DispatchChange *change)
 {
 	Datum values[2] = { UUIDPGetDatum(&change->dispatch_id) };
-	int rejections = dispatch_confirm_reject_pending(&change->dispatch_id, change->version,
-													 change->at, "the dispatch was closed");
+	int rejections =
+		dispatch_confirm_reject_pending(&change->dispatch_id, change->version, change->at);
 
 	if (rejections == 0)
 		return;
@@ -515,8 +515,7 @@ update_status(DispatchChange *change)
 {
 	Datum values[5];
 	char nulls[] = "     ";
-	const DispatchType *type;
-	pg_uuid_t *type_id;
+	bool closed;
 	char *from;
 	bool isnull;
 
@@ -525,10 +524,9 @@ update_status(DispatchChange *change)
 	nulls[4] = change->sub_status != NULL ? ' ' : 'n';
 	if (!change_row(DISPATCH_UPDATE_STATUS, change, values, nulls))
 		return false;
-	type_id = DatumGetUUIDP(dispatch_result(0, 4, &isnull));
-	from = TextDatumGetCString(dispatch_result(0, 5, &isnull));
-	type = dispatch_type_by_id(type_id);
-	if (type->lifecycle->statuses[dispatch_lifecycle_find(type->lifecycle, change->status)].final)
+	from = TextDatumGetCString(dispatch_result(0, 4, &isnull));
+	closed = DatumGetBool(dispatch_result(0, 5, &isnull));
+	if (closed)
 		reject_pending(change);
 	dispatch_build_text(&change->data, "status", change->status);
 	dispatch_build_text(&change->data, "subStatus", change->sub_status);

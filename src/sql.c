@@ -261,7 +261,7 @@ const DispatchStatementText dispatch_statements[DISPATCH_STATEMENTS] = {
 		"   AND o.id = d.id"
 		"   AND d.closed_at IS NULL"
 		"   AND ($3 IS NULL OR d.version = $3)"
-		" RETURNING d.version, d.updated_at, d.dispatch_ref, d.type_id, o.status",
+		" RETURNING d.version, d.updated_at, d.dispatch_ref, o.status, d.closed_at IS NOT NULL",
 		{ UUIDOID, TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID } },
 	[DISPATCH_UPDATE_SUB_STATUS] = { SPI_OK_UPDATE_RETURNING,
 		"UPDATE dispatch.dispatches AS d"
