@@ -89,6 +89,20 @@ ipv6_end(const char *bracket, const char *end)
 }
 
 /*
+ * Makes a host's name the one that callbacks know it by: in lower case, without a last dot.
+ */
+void
+dispatch_host_normalize(char *host)
+{
+	size_t length = strlen(host);
+
+	if (length > 0 && host[length - 1] == '.')
+		host[length - 1] = '\0';
+	for (char *letter = host; *letter != '\0'; letter++)
+		*letter = pg_ascii_tolower((unsigned char) *letter);
+}
+
+/*
  * The host of an authority, in lower case and without a last dot; a port is
  * checked and left out.
  */
@@ -112,10 +126,7 @@ parse_authority(const char *authority, size_t length)
 	if (host_end < end)
 		check_port(host_end, end);
 	host = pnstrdup(authority, host_end - authority);
-	if (host_end[-1] == '.')
-		host[host_end - authority - 1] = '\0';
-	for (char *letter = host; *letter != '\0'; letter++)
-		*letter = pg_tolower((unsigned char) *letter);
+	dispatch_host_normalize(host);
 	return host;
 }
 

@@ -22,5 +22,6 @@ typedef struct DispatchCallback
 } DispatchCallback;
 
 extern DispatchCallback *dispatch_callback_parse(const Jsonb *argument);
+extern void dispatch_host_normalize(char *host);
 
 #endif

@@ -8,9 +8,9 @@
 #include "fmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 #include "utils/timestamp.h"
 
+#include "callback.h"
 #include "compat.h"
 #include "confirm.h"
 #include "error.h"
@@ -41,9 +41,7 @@ host_argument(FunctionCallInfo fcinfo, int argument)
 						errmsg("\"%s\" is not a host", dispatch_cut(host)),
 						errhint("Give it as in dispatch.callbacks: without scheme, port and path, "
 								"an IPv6 address in brackets.")));
-	host = asc_tolower(host, strlen(host));
-	if (host[0] != '\0' && host[strlen(host) - 1] == '.')
-		host[strlen(host) - 1] = '\0';
+	dispatch_host_normalize(host);
 	return CStringGetTextDatum(host);
 }
 
