@@ -308,6 +308,7 @@ $dispatch->sql(
       FROM types AS t WHERE t.number = c.type;});
 my ($compared, $valid, $limits) = split(/\|/,
     $dispatch->sql(q{SELECT count(*), count(*) FILTER (WHERE expected = ''), count(*) FILTER (WHERE came = '54000') FROM cases}));
+my $slowest = $dispatch->sql(q{SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM cases WHERE came = '54000' GROUP BY type) AS t});
 note($dispatch->sql(q{SELECT c.document, jsonb_path_query_array(t.attributes, '$[*].validation.regex')
     FROM cases AS c JOIN types AS t ON t.number = c.type WHERE c.came = '54000' LIMIT 3}));
 note("$compared documents compared, $valid of them valid; $limits searches took too long");
@@ -319,8 +320,8 @@ is( $dispatch->sql(
 cmp_ok($compared, '>', 0.7 * $cases, 'most types could be created');
 cmp_ok($valid, '>', 0.1 * $compared, 'many documents are valid');
 cmp_ok($compared - $valid, '>', 0.1 * $compared, 'many are not');
-# One pattern may be slow with many of its documents.
-cmp_ok($limits, '<=', 0.005 * $compared, 'a search that takes too long is rare');
+# One type may have a pattern that is slow with all its documents.
+cmp_ok($limits - $slowest, '<=', 0.001 * $compared, 'a search that takes too long is rare');
 is( $dispatch->sql(
         q{SELECT string_agg(DISTINCT rule, ' ' ORDER BY rule) FROM cases
             CROSS JOIN regexp_split_to_table(expected, ', ') AS v CROSS JOIN substring(v FROM '\w+$') AS rule}),
