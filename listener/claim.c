@@ -209,7 +209,7 @@ wants_more(Claims *claims, Microseconds now, int unrecorded, bool idle_connectio
 	return false;
 }
 
-/* Says whether there is use for a batch, and room, where so many of those that are held are left out. */
+/* Says whether there is use for a batch, and room, where so many that are held are left out. */
 static bool
 has_use(const Claims *claims, int unrecorded, int left_out)
 {

@@ -178,7 +178,8 @@ host_create(const HostTable *table, const char *url, const char *authority, size
 
 /*
  * The host as libcurl understands the URL, so that a key is never given to a host by another
- * reading of it, without the dot that ends a full name. "(invalid)" where libcurl would refuse the URL. The caller frees it.
+ * reading of it, without the dot that ends a full name. "(invalid)" where libcurl would refuse the
+ * URL. The caller frees it.
  */
 static char *
 normalized_name(const char *url)

@@ -205,8 +205,8 @@ on_finished(void *argument, PGresult *result, const char *sqlstate)
 /*
  * A call has failed. If it was for the data (class 22 or 23), or a trigger of the user's raised it
  * (P0), then one outcome must not hold back all others for ever: smaller and smaller calls find it,
- * and it is given up, so that its callback is sent again when the lease has passed. Any other failure
- * is not theirs.
+ * and it is given up, so that its callback is sent again when the lease has passed. Any other
+ * failure is not theirs.
  */
 static void
 on_refused(Outcomes *outcomes, const char *sqlstate)

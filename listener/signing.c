@@ -155,18 +155,13 @@ read_keys(SigningKeys *keys, FILE *file, Text *trouble)
 			strlen(line) != (size_t) length ? "a NUL byte in the line" : parse_line(keys, line);
 	}
 	if (problem != NULL)
-		text_printf(trouble, ", line %d: %s", number, problem);
+		text_printf(trouble, ", line %d", number);
 	else if (ferror(file))
-	{
-		problem = ": read error";
-		text_append_string(trouble, problem);
-	}
+		problem = "read error";
 	else if (signing_keys_count(keys) == 0)
-	{
-		/* perhaps it is being written */
-		problem = ": no key in it";
-		text_append_string(trouble, problem);
-	}
+		problem = "no key in it"; /* perhaps it is being written */
+	if (problem != NULL)
+		text_printf(trouble, ": %s", problem);
 	if (line != NULL)
 		OPENSSL_cleanse(line, capacity);
 	free(line);

@@ -186,7 +186,6 @@ transfers_start(Transfers *transfers, Delivery *delivery, Microseconds now)
 	transfer->started = now;
 
 	transfer->headers = request_headers(&transfers->request, delivery);
-	setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 0L);
 	setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
 	setopt(transfer->easy, CURLOPT_URL, delivery->url);
 	setopt(transfer->easy, CURLOPT_CUSTOMREQUEST, delivery->method);
@@ -223,6 +222,7 @@ transfer_init(Transfers *transfers, Transfer *transfer)
 			memory_exhausted();
 		set_permanent_options(transfers, transfer);
 	}
+	setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 0L);
 	transfer->connecting = false;
 	transfer->socket = -1;
 	transfer->connected = false;
@@ -415,10 +415,10 @@ on_close(void *argument, curl_socket_t fd)
 }
 
 /*
- * A request is about to be sent, on a connection that is there. Where that has served others and is
- * closed without a byte of answer, libcurl sends the request again: the other side may have closed it
- * just before, for having been idle. That is to be on a connection of its own, or the request would go out
- * on each of those that are kept, up to six times.
+ * A request is about to be sent, on a connection that is there. Where that has served others and
+ * is closed without a byte of answer, libcurl sends the request again: the other side may have
+ * closed it just before, for having been idle. That is to be on a connection of its own, or the
+ * request would go out on each of those that are kept, up to six times.
  */
 static int
 on_start(void *argument, char *address, char *local_address, int port, int local_port)

@@ -286,8 +286,8 @@ note_answered(TimestampTz now)
 }
 
 /*
- * Finishes callbacks that were all delivered, given as to DISPATCH_FINISH. False, and nothing is done,
- * where somebody waits for an answer.
+ * Finishes callbacks that were all delivered, given as to DISPATCH_FINISH. False, and nothing is
+ * done, where somebody waits for an answer.
  */
 static bool
 finish_delivered(ReturnSetInfo *result, const Datum *values, const char *nulls, TimestampTz now)

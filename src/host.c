@@ -38,7 +38,7 @@
 #define LOCK_ASIDE 4
 #define LOCK_OPERATOR 5
 
-/* Of so many hosts at most one claim sets callbacks aside: locks are in a table that all sessions share. */
+/* Of so many hosts at most one claim sets callbacks aside: all sessions share the table of locks. */
 #define MOST_GUARDS 1000
 
 /* Hosts share the second kind by their hash, so that outcomes of many hosts take few locks. */
