@@ -113,6 +113,7 @@ static Microseconds patience(const Options *options);
 static void listener_close(Listener *listener);
 static void run(Listener *listener);
 static Microseconds turn(Listener *listener, Microseconds now);
+static Microseconds use_database(Listener *listener, Microseconds now);
 static void tick_sessions(Listener *listener, Microseconds now);
 static void check_clock(const Listener *listener);
 static bool start_requests(Listener *listener, Microseconds now);
@@ -296,22 +297,14 @@ turn(Listener *listener, Microseconds now)
 {
 	Microseconds next;
 
+	tick_sessions(listener, now);
+	/* First, so that it works while requests are sent. */
+	use_database(listener, now);
 	/* A request may end as soon as it starts (a refused address), and makes room for the next. */
 	do
 		next = transfers_tick(listener->transfers, now);
-	while (start_requests(listener, now));
-	tick_sessions(listener, now);
-	next = earlier(next, use_finish_session(listener, now));
-
-	if (listener->options.once && !listener->stopping)
-		check_once(listener, queue_held(listener->queue) + outcomes_count(listener->outcomes));
-	if (outcomes_take_finished(listener->outcomes))
-		look_again(listener);
-	if (listener->ended)
-		return now;
-	next = earlier(next, claims_tick(listener->claims, listener->claim_session, STATEMENT_CLAIM,
-									 now, outcomes_count(listener->outcomes),
-									 transfers_can_start(listener->transfers)));
+	while (!listener->ended && start_requests(listener, now));
+	next = earlier(next, use_database(listener, now));
 	next = earlier(next, session_due(listener->claim_session));
 	next = earlier(next, session_due(listener->finish_session));
 	next = earlier(next, http_tick(listener->http, now));
@@ -322,6 +315,23 @@ turn(Listener *listener, Microseconds now)
 	if (listener->stopping)
 		next = earlier(next, listener->give_up);
 	return listener->ended ? now : next;
+}
+
+/* Gives both sessions their next statements, if there is something to do for them. */
+static Microseconds
+use_database(Listener *listener, Microseconds now)
+{
+	Microseconds next = use_finish_session(listener, now);
+
+	if (listener->options.once && !listener->stopping)
+		check_once(listener, queue_held(listener->queue) + outcomes_count(listener->outcomes));
+	if (outcomes_take_finished(listener->outcomes))
+		look_again(listener);
+	if (listener->ended)
+		return now;
+	return earlier(next, claims_tick(listener->claims, listener->claim_session, STATEMENT_CLAIM,
+									 now, outcomes_count(listener->outcomes),
+									 transfers_can_start(listener->transfers)));
 }
 
 /*

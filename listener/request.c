@@ -32,10 +32,12 @@ request_headers(Request *request, Delivery *delivery)
 	snprintf(timestamp, sizeof(timestamp), "%lld", (long long) time(NULL));
 
 	text_clear(&request->line);
-	text_printf(&request->line, "webhook-id: %s", delivery->id);
+	text_append_string(&request->line, "webhook-id: ");
+	text_append_string(&request->line, delivery->id);
 	list = append(list, request->line.data);
 	text_clear(&request->line);
-	text_printf(&request->line, "webhook-timestamp: %s", timestamp);
+	text_append_string(&request->line, "webhook-timestamp: ");
+	text_append_string(&request->line, timestamp);
 	list = append(list, request->line.data);
 	if (host->keys != NULL)
 	{
