@@ -7,10 +7,6 @@
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
-#include "fmgr.h"
-
 extern void dispatch_claim_init(void);
-extern TimestampTz dispatch_lease_end(FunctionCallInfo fcinfo, int argument, TimestampTz now);
 
 #endif

@@ -15,12 +15,12 @@
 #include "utils/tuplestore.h"
 #include "utils/uuid.h"
 
-#include "claim.h"
 #include "compat.h"
 #include "confirm.h"
 #include "error.h"
 #include "horizon.h"
 #include "host.h"
+#include "lease.h"
 #include "outbox.h"
 #include "signal.h"
 #include "statement.h"
