@@ -97,6 +97,7 @@ sub read_receipts
         {
             last unless $line =~ /\n\z/;
             my ($key, $receipt) = read_receipt($line);
+            $receipt->{life} = $path;
             push @{ $self->{got}{$key} }, $receipt;
             $self->count('callbacks requests');
         }
@@ -109,9 +110,10 @@ sub read_receipts
 sub read_receipt
 {
     my ($line) = @_;
-    my ($time, $key, $order, $id, $signature, $status, $body) = $line =~
+    my ($time, $key, $order, $id, $signature, $status, $signed, $body) = $line =~
       m<^{"time":"([^"]+)Z","method":"POST","path":"/([^"?]+)([^"]*)","id":"([^"]+)","timestamp":"\d+",
-        "signature":"(\w+)","status":(\d+),.*"body":("(?:.*)")}$>x or die "no receipt: $line";
+        "signature":"(\w+)","status":(\d+),.*"webhook-signature":"([^"]+)".*"body":("(?:.*)")}$>x
+      or die "no receipt: $line";
     my ($delay) = $order =~ /delay=(\d+)/;
 
     return (
@@ -121,6 +123,7 @@ sub read_receipt
             time        => epoch($time),
             callback_id => $id,
             signature   => $signature,
+            signed      => $signed,
             status      => $status,
             body        => $body,
             delay       => ($delay // 0) / 1000
@@ -200,12 +203,13 @@ sub accepted { return $_[0]->{status} =~ /^2|^409$/; }
 
 # All requests of one callback are the same, and each that follows one which was accepted has an
 # explanation. The database knows of a claim for each, and of a lease that passed, or of an attempt that
-# failed, for each but one.
+# failed, for each but one; and but for those that a listener sent again within an attempt.
 sub judge_callback
 {
     my ($self, $key, $got) = @_;
     my $here     = $self->{here}{$key} // { id => '', claims => 0, failures => [], passed => 0 };
     my @accepted = grep { accepted($_) } @$got;
+    my $attempts = @accepted - grep { is_repeat(@accepted[ $_ - 1, $_ ]) } 1 .. $#accepted;
 
     for my $receipt (@$got)
     {
@@ -215,9 +219,10 @@ sub judge_callback
           if $receipt->{callback_id} ne $here->{id};
         $self->problem("$key: has two bodies") if $receipt->{body} ne $got->[0]{body};
     }
-    for my $receipt (@accepted[ 0 .. $#accepted - 1 ])
+    for my $i (0 .. $#accepted - 1)
     {
-        my $reason = $self->explanation($receipt, $here) // 'nothing';
+        my ($receipt, $next) = @accepted[ $i, $i + 1 ];
+        my $reason = $self->explanation($receipt, $next, $here) // 'nothing';
 
         $self->count('duplicates in all');
         $self->count("duplicates by $reason");
@@ -225,25 +230,33 @@ sub judge_callback
           if $reason eq 'nothing';
     }
     $self->problem("$key: came " . @accepted . " times, and was claimed $here->{claims} times")
-      if @accepted > $here->{claims};
+      if $attempts > $here->{claims};
     $self->problem("$key: came " . @accepted . ' times, and the database knows no reason')
-      if @accepted - 1 > $here->{passed} + @{ $here->{failures} };
+      if $attempts - 1 > $here->{passed} + @{ $here->{failures} };
     return;
+}
+
+# Is a request the one before it, sent again since its connection was closed without an answer, by a
+# receiver that is no more? libcurl does so once, where the connection had served others.
+sub is_repeat
+{
+    my ($before, $request) = @_;
+    return $before->{signed} eq $request->{signed} && $before->{life} ne $request->{life};
 }
 
 # What was killed so that a callback had to be sent again though a request was accepted: the listener
 # that sent it, before it had recorded the outcome; the receiver, before its answer had left, so that
-# the listener recorded a failure; or the server, so that the lease ran out. undef where it was none
-# of them.
+# the listener sent it again or recorded a failure; or the server, so that the lease ran out. undef
+# where it was none of them.
 sub explanation
 {
-    my ($self, $receipt, $here) = @_;
+    my ($self, $receipt, $next, $here) = @_;
     my $from = $receipt->{time};
     my $end  = $self->end_of_attempt($from);
 
     return 'listener' if killed_within($self->sender($receipt), 0, $end);
     return 'receiver'
-      if grep({ $_ > $from } @{ $here->{failures} })
+      if (is_repeat($receipt, $next) || grep { $_ > $from } @{ $here->{failures} })
       && grep { killed_within($_, $from, $from + $receipt->{delay} + WINDOW) }
       @{ $self->{receivers} };
     return 'server' if $end > $from + WINDOW + $self->{lease} / 2;
