@@ -13,7 +13,6 @@
 
 #include "access/xact.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 #include "aside.h"
