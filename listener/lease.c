@@ -127,7 +127,7 @@ run(Leases *leases, Session *session, int statement, Microseconds lease, Session
 	session_run(session, statement, values, done, leases);
 }
 
-/* Leases were renewed: notes their new end on what is still held. */
+/* Leases were renewed, or it is not known whether: notes their new end on what is still held. */
 static void
 on_renewed(void *argument, PGresult *result, const char *sqlstate)
 {
@@ -136,16 +136,17 @@ on_renewed(void *argument, PGresult *result, const char *sqlstate)
 	int renewed;
 
 	(void) sqlstate;
-	if (result == NULL)
-		return;
 	for (Delivery *at = queue_first_held(leases->queue); at != NULL; at = next)
 	{
 		next = at->held_next;
 		if (at->renewal != leases->renewal)
 			continue;
 		at->renewal = 0;
-		queue_extend_lease(leases->queue, at, leases->asked_at + leases->lease);
+		if (result != NULL)
+			queue_extend_lease(leases->queue, at, leases->asked_at + leases->lease);
 	}
+	if (result == NULL)
+		return;
 	/* Fewer is no surprise where a request has ended and was finished before the renewal ran. */
 	renewed = atoi(PQgetvalue(result, 0, 0));
 	log_event(LEVEL_INFO, "leases_renewed", log_number("asked", leases->asked),

@@ -101,7 +101,8 @@ typedef struct Listener
 	HttpServer *http;
 	Service *service;        /* NULL: nobody wants to be told */
 	Failed *failed;          /* NULL: without --once */
-	int64_t answered_before; /* answered when it last looked for more */
+	int64_t answered_before; /* answered when it last claimed with nothing in its hands */
+	int64_t answered_looked; /* answered when outcomes last made it look again */
 	int64_t reported;        /* both, when the log last told */
 	Microseconds report_due;
 } Listener;
@@ -117,6 +118,7 @@ static Microseconds use_database(Listener *listener, Microseconds now);
 static void tick_sessions(Listener *listener, Microseconds now);
 static void check_clock(const Listener *listener);
 static bool start_requests(Listener *listener, Microseconds now);
+static bool expire_late(Listener *listener, Microseconds now);
 static void expire(Listener *listener, Delivery *delivery);
 static Microseconds use_finish_session(Listener *listener, Microseconds now);
 static void look_again(Listener *listener);
@@ -295,16 +297,22 @@ run(Listener *listener)
 static Microseconds
 turn(Listener *listener, Microseconds now)
 {
+	bool may_send = expire_late(listener, now);
 	Microseconds next;
 
 	tick_sessions(listener, now);
 	/* First, so that it works while requests are sent. */
 	use_database(listener, now);
+	if (listener->ended)
+		return now;
+	now = clock_now();
 	/* A request may end as soon as it starts (a refused address), and makes room for the next. */
 	do
 		next = transfers_tick(listener->transfers, now);
-	while (!listener->ended && start_requests(listener, now));
+	while (may_send && start_requests(listener, now));
 	next = earlier(next, use_database(listener, now));
+	if (listener->ended)
+		return now;
 	next = earlier(next, session_due(listener->claim_session));
 	next = earlier(next, session_due(listener->finish_session));
 	next = earlier(next, http_tick(listener->http, now));
@@ -317,7 +325,8 @@ turn(Listener *listener, Microseconds now)
 	return listener->ended ? now : next;
 }
 
-/* Gives both sessions their next statements, if there is something to do for them. */
+/* Gives both sessions their next statements, if there is something to do for them. With --once it
+ * may find that all is done, and end. */
 static Microseconds
 use_database(Listener *listener, Microseconds now)
 {
@@ -329,9 +338,12 @@ use_database(Listener *listener, Microseconds now)
 		look_again(listener);
 	if (listener->ended)
 		return now;
-	return earlier(next, claims_tick(listener->claims, listener->claim_session, STATEMENT_CLAIM,
+	next = earlier(next, claims_tick(listener->claims, listener->claim_session, STATEMENT_CLAIM,
 									 now, outcomes_count(listener->outcomes),
 									 transfers_can_start(listener->transfers)));
+	if (claims_take_alone(listener->claims))
+		listener->answered_before = listener->status.answered;
+	return next;
 }
 
 /*
@@ -364,30 +376,35 @@ check_clock(const Listener *listener)
 									 "webhook-timestamp is the time of this machine"));
 }
 
-/* Starts as many requests as connections are free; says whether it started any. */
+/*
+ * Forgets what waits and has a lease that could not be renewed in time: it is due again, for
+ * anybody. Before anything else is done, so that no renewal keeps it from them. Returns whether
+ * requests may be sent: not when it is to stop, nor while a renewal is under way of which nobody
+ * knows whether it came in time.
+ */
 static bool
-start_requests(Listener *listener, Microseconds now)
+expire_late(Listener *listener, Microseconds now)
 {
-	bool started = false;
-	Delivery *delivery;
+	bool may_send = true;
+	Delivery *next;
 
 	if (listener->stopping)
 		return false;
-	while (transfers_can_start(listener->transfers) &&
-		   (delivery = queue_start_next(listener->queue, now)) != NULL)
+	for (Delivery *delivery = queue_first_held(listener->queue);
+		 delivery != NULL && delivery->lease_end <= now; delivery = next)
 	{
-		if (delivery->lease_end > now)
-		{
-			transfers_start(listener->transfers, delivery, now);
-			started = true;
-		}
+		next = delivery->held_next;
+		if (delivery->started != 0)
+			continue;
+		if (delivery->renewal != 0)
+			may_send = false;
 		else
 			expire(listener, delivery);
 	}
-	return started;
+	return may_send;
 }
 
-/* Forgets a delivery whose lease could not be renewed in time: it is due again, for anybody. */
+/* Forgets a delivery that was not started. */
 static void
 expire(Listener *listener, Delivery *delivery)
 {
@@ -395,6 +412,22 @@ expire(Listener *listener, Delivery *delivery)
 			  log_text("host", delivery->host->name));
 	listener->status.leases_lost++;
 	queue_release(listener->queue, delivery);
+}
+
+/* Starts as many requests as connections are free; says whether it started any. */
+static bool
+start_requests(Listener *listener, Microseconds now)
+{
+	bool started = false;
+	Delivery *delivery;
+
+	while (transfers_can_start(listener->transfers) &&
+		   (delivery = queue_start_next(listener->queue, now)) != NULL)
+	{
+		transfers_start(listener->transfers, delivery, now);
+		started = true;
+	}
+	return started;
 }
 
 /* Gives the session its next statement: give back, renew, or finish, whatever is most urgent. */
@@ -426,9 +459,9 @@ use_finish_session(Listener *listener, Microseconds now)
 static void
 look_again(Listener *listener)
 {
-	if (listener->options.once && listener->status.answered == listener->answered_before)
+	if (listener->options.once && listener->status.answered == listener->answered_looked)
 		return;
-	listener->answered_before = listener->status.answered;
+	listener->answered_looked = listener->status.answered;
 	claims_look_again(listener->claims);
 }
 
@@ -445,13 +478,10 @@ check_once(Listener *listener, int busy)
 	if (claims_exhausted(listener->claims))
 		end(listener, failed_count(listener->failed) == 0 ? EXIT_CLEAN : EXIT_TROUBLE,
 			"nothing is due");
-	else if (claims_draining(listener->claims))
-	{
-		if (listener->status.answered == listener->answered_before &&
-			failed_count(listener->failed) > 0)
-			end(listener, EXIT_TROUBLE, "only failures are left");
-		listener->answered_before = listener->status.answered;
-	}
+	else if (claims_draining(listener->claims) &&
+			 listener->status.answered == listener->answered_before &&
+			 failed_count(listener->failed) > 0)
+		end(listener, EXIT_TROUBLE, "only failures are left");
 }
 
 /* Finds out whether a stopping listener has done all. */

@@ -241,7 +241,8 @@ log_ignored(const PGresult *result)
 
 	for (int i = 0; i < count && i < IGNORED_LOGGED; i++)
 		log_event(LEVEL_WARNING, "outcome_ignored", log_text("callback", PQgetvalue(result, i, 0)),
-				  log_text("reason", "its lease had passed to another attempt"));
+				  log_text("reason",
+						   "it was recorded before, or its lease had passed to another attempt"));
 	if (count > IGNORED_LOGGED)
 		log_event(LEVEL_WARNING, "outcomes_ignored", log_number("count", count));
 }

@@ -106,6 +106,14 @@ $dispatch->sql(q{UPDATE dispatch.queue SET next_at = now() + '1 hour'});
 is(once(),                                 0, '--once, what waits is not due: 0');
 is(scalar($dispatch->receipts('/failed')), 1, '... and it was not sent');
 
+# It goes on as long as anything is delivered, though one fails, and few are leased at a time.
+$dispatch->sql(q{DELETE FROM dispatch.queue});
+$dispatch->configure('dispatch.host_in_flight' => 100);
+$dispatch->sql(q{SELECT dispatch.create_dispatch('parcel', callback => '{"url": "http://10.0.0.1/"}')});
+create('/few', 3000);
+is(once(), 1, '--once, one of 3,001 failed: 1');
+is(scalar($dispatch->receipts('/few')), 3000, '... the others are delivered, 100 at a time');
+$dispatch->sql(q{ALTER DATABASE postgres RESET dispatch.host_in_flight});
 
 # What failed, and was due again and delivered while there was still something to do, is not left.
 $dispatch->sql(q{DELETE FROM dispatch.queue});

@@ -6,12 +6,13 @@ use strict;
 use warnings FATAL => 'all';
 
 use Test::More;
-use Time::HiRes qw(time);
+use List::Util  qw(max);
+use Time::HiRes qw(sleep time);
 
 use Dispatch;
 
 my $dispatch = Dispatch->new('leases');
-my @cases    = qw(renewed handed shared many);
+my @cases    = qw(renewed late handed shared many);
 
 for my $case (@cases)
 {
@@ -73,6 +74,20 @@ sub answered
     return $listener->log =~ /event=stopped .* answered=(\d+)/ ? $1 : 'unknown';
 }
 
+# How many leases a listener has lost before it started.
+sub lost
+{
+    my ($listener) = @_;
+    return scalar(() = $listener->log =~ /event=lease_lost/g);
+}
+
+# For how many leases it asked in each renewal.
+sub renewed
+{
+    my ($listener) = @_;
+    return $listener->log =~ /event=leases_renewed .*?asked=(\d+)/g;
+}
+
 # Renewed: a listener holds more than it can send before its leases end. Another one looks for what
 # is due ten times a second. The others follow beside it.
 create('renewed', '/renewed?delay=1500', 12);
@@ -82,6 +97,19 @@ $dispatch->wait_for_receipts(2, '/renewed');
 my $claimed = time;
 is(claimed('renewed'), 12, 'a listener has claimed more than it can send in time');
 my $idle = $dispatch->start_listener(database => 'renewed', poll => '0.1');
+
+# Late: a listener stands still for longer than its leases, as a machine does that is suspended.
+create('late', '/late?delay=200', 20);
+my $late = $dispatch->start_listener(
+    database    => 'late',
+    concurrency => 2,
+    timeout     => 2,
+    lease       => 6,
+    poll        => 2);
+$dispatch->wait_for_receipts(1, '/late');
+is(claimed('late'), 20, 'a listener has claimed 20, and sends two at a time');
+$late->signal('STOP');
+my $stood = time;
 
 # Handed: one is told to end while another one looks on. The lease is long.
 create('handed', '/handed?delay=1500', 20);
@@ -117,6 +145,15 @@ cmp_ok($twice, '<', 50, '... which is little');
 is((split / /, requests('/shared'))[1], 600, '... and all was received');
 is($_->stop,            0,      '... each of the others ends cleanly') for @alive;
 cmp_ok(answered($_), '>', 20, '... with its share') for @alive;
+
+# What the late one has not started is not its own any more: it goes, and no renewal keeps it from others.
+sleep(max(0, $stood + 7 - time));
+$late->signal('CONT');
+wait_until_delivered('late');
+cmp_ok(lost($late), '>', 0, 'a listener that stood still forgets what it has not started');
+is((grep { $_ > 2 } renewed($late)), 0, '... and renews no more than what it was sending');
+is((split / /, requests('/late'))[1], 20, '... and all was received');
+is($late->stop, 0, '... and it ends cleanly');
 
 # Many: more is to be given back than fits into one call.
 create('many', '/many?hang=1', 1);
