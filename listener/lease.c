@@ -18,7 +18,7 @@ struct Leases
 {
 	Queue *queue;
 	Microseconds lease;
-	uint64_t renewal; /* the number of the last call; deliveries that were in it bear it */
+	uint64_t renewal; /* the number of the last call; deliveries in it bear it until it has ended */
 	int asked;        /* how many were in it */
 	Microseconds asked_at;
 	Text ids;
@@ -127,13 +127,19 @@ run(Leases *leases, Session *session, int statement, Microseconds lease, Session
 	session_run(session, statement, values, done, leases);
 }
 
-/* Leases were renewed, or it is not known whether: notes their new end on what is still held. */
+/*
+ * Leases were renewed, or it is not known whether: notes their new end on what is still held. Fewer
+ * than asked for means that some are others' by now, nobody knows which: so not on what waits and
+ * is late, which will be forgotten.
+ */
 static void
 on_renewed(void *argument, PGresult *result, const char *sqlstate)
 {
 	Leases *leases = argument;
+	int renewed = result != NULL ? atoi(PQgetvalue(result, 0, 0)) : 0;
+	bool all = renewed == leases->asked;
+	Microseconds now = clock_now();
 	Delivery *next;
-	int renewed;
 
 	(void) sqlstate;
 	for (Delivery *at = queue_first_held(leases->queue); at != NULL; at = next)
@@ -142,15 +148,12 @@ on_renewed(void *argument, PGresult *result, const char *sqlstate)
 		if (at->renewal != leases->renewal)
 			continue;
 		at->renewal = 0;
-		if (result != NULL)
+		if (result != NULL && (all || at->started != 0 || at->lease_end > now))
 			queue_extend_lease(leases->queue, at, leases->asked_at + leases->lease);
 	}
-	if (result == NULL)
-		return;
-	/* Fewer is no surprise where a request has ended and was finished before the renewal ran. */
-	renewed = atoi(PQgetvalue(result, 0, 0));
-	log_event(LEVEL_INFO, "leases_renewed", log_number("asked", leases->asked),
-			  log_number("renewed", renewed));
+	if (result != NULL)
+		log_event(LEVEL_INFO, "leases_renewed", log_number("asked", leases->asked),
+				  log_number("renewed", renewed));
 }
 
 /* Callbacks were given back: they are somebody else's now. */

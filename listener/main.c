@@ -101,7 +101,7 @@ typedef struct Listener
 	HttpServer *http;
 	Service *service;        /* NULL: nobody wants to be told */
 	Failed *failed;          /* NULL: without --once */
-	int64_t answered_before; /* answered when it last claimed with nothing in its hands */
+	int64_t settled_before;  /* answered or lost when it last claimed with nothing in its hands */
 	int64_t answered_looked; /* answered when outcomes last made it look again */
 	int64_t reported;        /* both, when the log last told */
 	Microseconds report_due;
@@ -122,6 +122,7 @@ static bool expire_late(Listener *listener, Microseconds now);
 static void expire(Listener *listener, Delivery *delivery);
 static Microseconds use_finish_session(Listener *listener, Microseconds now);
 static void look_again(Listener *listener);
+static int64_t settled(const Listener *listener);
 static void check_once(Listener *listener, int busy);
 static void check_end(Listener *listener, Microseconds now);
 static void check_sessions(Listener *listener, Microseconds now);
@@ -297,15 +298,17 @@ run(Listener *listener)
 static Microseconds
 turn(Listener *listener, Microseconds now)
 {
-	bool may_send = expire_late(listener, now);
 	Microseconds next;
+	bool may_send;
 
 	tick_sessions(listener, now);
+	(void) expire_late(listener, now);
 	/* First, so that it works while requests are sent. */
 	use_database(listener, now);
 	if (listener->ended)
 		return now;
 	now = clock_now();
+	may_send = expire_late(listener, now);
 	/* A request may end as soon as it starts (a refused address), and makes room for the next. */
 	do
 		next = transfers_tick(listener->transfers, now);
@@ -342,7 +345,7 @@ use_database(Listener *listener, Microseconds now)
 									 now, outcomes_count(listener->outcomes),
 									 transfers_can_start(listener->transfers)));
 	if (claims_take_alone(listener->claims))
-		listener->answered_before = listener->status.answered;
+		listener->settled_before = settled(listener);
 	return next;
 }
 
@@ -378,9 +381,8 @@ check_clock(const Listener *listener)
 
 /*
  * Forgets what waits and has a lease that could not be renewed in time: it is due again, for
- * anybody. Before anything else is done, so that no renewal keeps it from them. Returns whether
- * requests may be sent: not when it is to stop, nor while a renewal is under way of which nobody
- * knows whether it came in time.
+ * anybody. To be called before anything is renewed, which would keep it from them. Returns whether
+ * requests may be sent: not when it is to stop, nor while a renewal of something late is under way.
  */
 static bool
 expire_late(Listener *listener, Microseconds now)
@@ -465,10 +467,18 @@ look_again(Listener *listener)
 	claims_look_again(listener->claims);
 }
 
+/* How many callbacks are off its hands for another reason than that they failed. */
+static int64_t
+settled(const Listener *listener)
+{
+	return listener->status.answered + listener->status.leases_lost;
+}
+
 /*
  * With --once: finds out whether all is done. A claim that found nothing while others were held is
- * not the end, since the database leases only so many for one host at a time. But when nothing was
- * answered since the last such claim, then only what fails again and again is left.
+ * not the end, since the database leases only so many for one host at a time. But it ends where
+ * nothing was answered, or lost, since it last claimed with nothing in its hands: what that brought
+ * has failed, and retries would keep it busy.
  */
 static void
 check_once(Listener *listener, int busy)
@@ -478,8 +488,7 @@ check_once(Listener *listener, int busy)
 	if (claims_exhausted(listener->claims))
 		end(listener, failed_count(listener->failed) == 0 ? EXIT_CLEAN : EXIT_TROUBLE,
 			"nothing is due");
-	else if (claims_draining(listener->claims) &&
-			 listener->status.answered == listener->answered_before &&
+	else if (claims_draining(listener->claims) && settled(listener) == listener->settled_before &&
 			 failed_count(listener->failed) > 0)
 		end(listener, EXIT_TROUBLE, "only failures are left");
 }

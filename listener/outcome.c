@@ -233,7 +233,8 @@ forget_sent(Outcomes *outcomes)
 	outcomes->sent = 0;
 }
 
-/* Their leases had passed to another attempt: the callbacks were, or are, sent more than once. */
+/* They were recorded before, by a call whose answer was lost, or their leases had passed to another
+ * attempt: then the callbacks were, or are, sent more than once. */
 static void
 log_ignored(const PGresult *result)
 {

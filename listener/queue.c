@@ -34,7 +34,7 @@ static Host *next_host(const Queue *queue);
 static bool is_slow(const Host *host, int per_host, Microseconds now);
 static Delivery *delivery_create(const ClaimedRow *row);
 static const char *copy_string(char **to, const char *from, size_t length);
-static void held_append(Queue *queue, Delivery *delivery);
+static void held_insert(Queue *queue, Delivery *delivery);
 static void held_remove(Queue *queue, Delivery *delivery);
 static void host_check_ready(Queue *queue, Host *host);
 static void remove_waiting(Queue *queue, Delivery *delivery);
@@ -79,7 +79,7 @@ queue_add(Queue *queue, const ClaimedRow *row, Microseconds lease_end)
 	queue->waiting++;
 	queue->held++;
 	queue->bytes += delivery->size;
-	held_append(queue, delivery);
+	held_insert(queue, delivery);
 	host_check_ready(queue, host);
 }
 
@@ -130,13 +130,13 @@ queue_release(Queue *queue, Delivery *delivery)
 	free(delivery);
 }
 
-/* Notes that a lease was renewed. Leases are renewed for one and the same time, so it ends last. */
+/* Notes that a lease was renewed. */
 void
 queue_extend_lease(Queue *queue, Delivery *delivery, Microseconds lease_end)
 {
 	held_remove(queue, delivery);
 	delivery->lease_end = lease_end;
-	held_append(queue, delivery);
+	held_insert(queue, delivery);
 }
 
 /* The held delivery whose lease ends first, or NULL; held_next leads on. */
@@ -248,16 +248,24 @@ copy_string(char **to, const char *from, size_t length)
 	return copy;
 }
 
+/* Puts a delivery into the list of all, by the end of its lease: nearly always that is last. */
 static void
-held_append(Queue *queue, Delivery *delivery)
+held_insert(Queue *queue, Delivery *delivery)
 {
-	delivery->held_next = NULL;
-	delivery->held_previous = queue->last_held;
-	if (queue->last_held != NULL)
-		queue->last_held->held_next = delivery;
+	Delivery *before = queue->last_held;
+
+	while (before != NULL && before->lease_end > delivery->lease_end)
+		before = before->held_previous;
+	delivery->held_previous = before;
+	delivery->held_next = before != NULL ? before->held_next : queue->first_held;
+	if (delivery->held_next != NULL)
+		delivery->held_next->held_previous = delivery;
+	else
+		queue->last_held = delivery;
+	if (before != NULL)
+		before->held_next = delivery;
 	else
 		queue->first_held = delivery;
-	queue->last_held = delivery;
 }
 
 static void

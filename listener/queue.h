@@ -20,7 +20,7 @@ typedef struct Delivery
 	struct Delivery *held_previous;
 	Host *host;
 	Microseconds lease_end;
-	uint64_t renewal;     /* the last renewal that asked for it */
+	uint64_t renewal;     /* the renewal under way that asked for it; 0: none */
 	Microseconds started; /* 0: not yet */
 	bool confirm;
 	int attempt;

@@ -99,7 +99,7 @@ is(claimed('renewed'), 12, 'a listener has claimed more than it can send in time
 my $idle = $dispatch->start_listener(database => 'renewed', poll => '0.1');
 
 # Late: a listener stands still for longer than its leases, as a machine does that is suspended.
-create('late', '/late?delay=200', 20);
+create('late', '/late?delay=200', 10);
 my $late = $dispatch->start_listener(
     database    => 'late',
     concurrency => 2,
@@ -107,7 +107,7 @@ my $late = $dispatch->start_listener(
     lease       => 6,
     poll        => 2);
 $dispatch->wait_for_receipts(1, '/late');
-is(claimed('late'), 20, 'a listener has claimed 20, and sends two at a time');
+is(claimed('late'), 10, 'a listener has claimed 10, and sends two at a time');
 $late->signal('STOP');
 my $stood = time;
 
@@ -152,7 +152,7 @@ $late->signal('CONT');
 wait_until_delivered('late');
 cmp_ok(lost($late), '>', 0, 'a listener that stood still forgets what it has not started');
 is((grep { $_ > 2 } renewed($late)), 0, '... and renews no more than what it was sending');
-is((split / /, requests('/late'))[1], 20, '... and all was received');
+is((split / /, requests('/late'))[1], 10, '... and all was received');
 is($late->stop, 0, '... and it ends cleanly');
 
 # Many: more is to be given back than fits into one call.
