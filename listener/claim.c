@@ -63,7 +63,6 @@ struct Claims
 	Microseconds slow_looked; /* when slow hosts were last looked for */
 	int asked;                /* rows that it asked for */
 	bool alone;               /* it was sent while nothing was held or on its way */
-	bool sent_alone;          /* so was one since that was asked */
 	bool exhausted;           /* nothing is due, and nothing was held that could have hidden more */
 	bool look_again;          /* something has changed since it was sent */
 	size_t row_bytes;         /* the average size of a row, lately */
@@ -166,15 +165,12 @@ claims_ended(const Claims *claims)
 	return claims->stopped && claims->state != CLAIM_RUNNING;
 }
 
-/* Says whether a claim was sent while nothing was held or on its way, since the last call: such a
- * claim finds what can be leased, whatever else is due. */
+/* Says whether a claim runs that was sent while nothing was held or on its way: it finds what can be
+ * leased, whatever else is due. */
 bool
-claims_take_alone(Claims *claims)
+claims_run_alone(const Claims *claims)
 {
-	bool alone = claims->sent_alone;
-
-	claims->sent_alone = false;
-	return alone;
+	return claims->state == CLAIM_RUNNING && claims->alone;
 }
 
 /* With --once: says whether what was found is to be delivered before it looks again. */
@@ -239,7 +235,6 @@ send_claim(Claims *claims, Session *session, int statement, Microseconds now, in
 	claims->asked = rows_to_ask(claims);
 	claims->sent_at = now;
 	claims->alone = busy == 0;
-	claims->sent_alone = claims->sent_alone || claims->alone;
 	claims->look_again = false;
 	claims->state = CLAIM_RUNNING;
 	snprintf(rows, sizeof(rows), "%d", claims->asked);

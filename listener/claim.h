@@ -49,7 +49,7 @@ extern const ClaimCounts *claims_counts(const Claims *claims);
 extern void claims_look_again(Claims *claims);
 extern void claims_stop(Claims *claims);
 extern bool claims_ended(const Claims *claims);
-extern bool claims_take_alone(Claims *claims);
+extern bool claims_run_alone(const Claims *claims);
 extern bool claims_draining(const Claims *claims);
 extern bool claims_exhausted(const Claims *claims);
 

@@ -344,7 +344,8 @@ use_database(Listener *listener, Microseconds now)
 	next = earlier(next, claims_tick(listener->claims, listener->claim_session, STATEMENT_CLAIM,
 									 now, outcomes_count(listener->outcomes),
 									 transfers_can_start(listener->transfers)));
-	if (claims_take_alone(listener->claims))
+	/* While it runs, nothing can be settled. */
+	if (claims_run_alone(listener->claims))
 		listener->settled_before = settled(listener);
 	return next;
 }

@@ -74,7 +74,7 @@ sub answered
     return $listener->log =~ /event=stopped .* answered=(\d+)/ ? $1 : 'unknown';
 }
 
-# How many leases a listener has lost before it started.
+# How many callbacks a listener forgot, since their leases had passed before it sent them.
 sub lost
 {
     my ($listener) = @_;

@@ -325,7 +325,7 @@ sub sender
         my $signature = hmac_sha256_base64($signed, $key);
 
         $sender = $listener
-          if index($request->{headers}{'webhook-signature'}, $signature) >= 0
+          if index($receipt->{signed}, $signature) >= 0
           && $listener->{from} <= $receipt->{time};
     }
     return $sender // die "who has sent $receipt->{line}";
